@@ -1,0 +1,44 @@
+# make demo needs no data set; every target makes .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
+
+.PHONY: help demo mnist mnist-literal test lint clean
+
+help:
+	@echo "make demo           train and evaluate on the embedded digits, about a minute"
+	@echo "make test           the tests"
+	@echo "make mnist          train mnist (faithful) and mnist-plus, print both beside the paper"
+	@echo "make mnist-literal  the paper's printed settings"
+	@echo "make lint | clean"
+
+.venv: setup.cfg pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch .venv
+
+demo: .venv
+	$(BIN)/s4nn train experiments/demo.toml --force
+	$(BIN)/s4nn evaluate runs/demo/seed0/weights.npz
+
+mnist: .venv
+	$(call TRAIN,mnist)
+	$(call TRAIN,mnist-plus)
+	@echo
+	$(BIN)/s4nn compare runs/mnist/seed0 runs/mnist-plus/seed0
+
+mnist-literal: .venv
+	$(call TRAIN,mnist-literal)
+
+test: .venv
+	$(BIN)/python -m pytest
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .hypothesis .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
