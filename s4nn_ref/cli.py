@@ -1,0 +1,219 @@
+"""The command `s4nn`. Exit codes: 0 fine, 1 internal error, 2 bad usage or bad input, 130 interrupted (state saved).
+
+Commands import what they need, so that --help and usage errors answer at once.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+EXAMPLES = """\
+examples:
+  s4nn train experiments/demo.toml           train on the embedded digits, no data set needed
+  s4nn train experiments/mnist-plus.toml     train on MNIST (found, or downloaded once)
+  s4nn train experiments/mnist-plus.toml --resume
+  s4nn evaluate weights/mnist-plus.npz --json
+  s4nn predict weights/mnist-plus.npz digit.png --invert --plot potentials.png
+  s4nn data verify mnist
+
+Data sets are searched in --data DIR, $S4NN_DATA, data/ in the checkout, and the download cache,
+each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on."""
+
+
+def _whole_number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def set_threads(threads: int | None) -> None:
+    """Use this many threads; InputError if numba has fewer."""
+    import numba
+
+    from s4nn_ref.errors import InputError
+
+    if threads is not None:
+        if threads > numba.config.NUMBA_NUM_THREADS:
+            raise InputError(f"--threads {threads}: only {numba.config.NUMBA_NUM_THREADS} are there")
+        numba.set_num_threads(threads)
+
+
+def run_evaluate(args) -> int:
+    from s4nn_ref import data, metrics, report, storage
+    from s4nn_ref.progress import images_bar
+
+    set_threads(args.threads)
+    network, config = storage.read_weights(args.weights)
+    dataset = data.load(args.dataset or config.data.dataset, args.split, args.data).head(args.limit)
+    data.check_fits(dataset, network)
+    began = time.perf_counter()
+    with images_bar(len(dataset.labels), "evaluate") as advance:
+        responses = metrics.respond(network, dataset.images, config.data.rounding, progress=advance)
+    figures = {
+        "dataset": dataset.name, "split": dataset.split, **metrics.figures_of_merit(responses, dataset.labels),
+        "seconds": round(time.perf_counter() - began, 3),
+    }  # fmt: skip
+    print(json.dumps(figures) if args.json else report.evaluation_text(figures))
+    return 0
+
+
+def run_predict(args) -> int:
+    from s4nn_ref import predict, storage
+
+    network, config = storage.read_weights(args.weights)
+    # all files are read before anything is printed or written
+    images = [predict.read_image(path, network.input_shape[:2], args.invert) for path in args.images]
+    rows = []
+    for path, image in zip(args.images, images, strict=True):
+        if image.mean() > 127:
+            hint = "leave --invert out" if args.invert else "use --invert for dark on light"
+            print(f"s4nn: {path} is mostly light, the network expects light on dark: {hint}?", file=sys.stderr)
+        p = predict.predict(network, image, config.data.rounding)
+        rows.append((path.name, image, p))
+        if args.json:
+            print(json.dumps({
+                "image": str(path), "class": p.label, "decision_time": p.decision_time, "fired": p.fired,
+                "spikes": sum(p.spikes), "spikes_per_layer": p.spikes, "t_out": p.t_out.tolist(),
+            }))  # fmt: skip
+        else:
+            when = f"decided at t = {p.decision_time}" if p.fired else "no output spike, by final potential"
+            print(f"{path}: class {p.label}, {when} of {network.t_max}, {sum(p.spikes)} spikes used")
+    if args.plot:
+        predict.plot(args.plot, network, rows)
+    return 0
+
+
+def run_data(args) -> int:
+    from s4nn_ref import data
+    from s4nn_ref.errors import InputError
+
+    for name in [args.name] if args.name else list(data.SHA256):
+        if args.action == "where":
+            for filename in data.FILES.values():
+                print(f"{name}/{filename}: {data.find(name, filename, args.data) or 'not found'}")
+            continue
+        if args.action == "fetch":
+            if name not in data.MIRRORS:
+                raise InputError(f"no mirror is known for {name!r}; known: {', '.join(data.MIRRORS)}")
+            for filename in data.FILES.values():
+                if data.find(name, filename, args.data) is None:
+                    data.fetch(name, filename)
+        for path, digest in data.verify(name, args.data):
+            known = "original" if name in data.SHA256 else "no checksum known"
+            print(f"{path}: {known}, sha256 {digest}")
+    return 0
+
+
+def run_info(args) -> int:
+    from s4nn_ref import report, storage
+
+    print(report.network_text(*storage.read_weights(args.weights)))
+    return 0
+
+
+def run_compare(args) -> int:
+    from s4nn_ref import record, report
+
+    print(report.comparison_text([record.read_record(folder) for folder in args.runs]))
+    return 0
+
+
+def run_train(args) -> int:
+    from s4nn_ref.session import train
+
+    set_threads(args.threads)
+    return train(args.config, args.data, args.out, args.seed, args.epochs, args.limit, args.resume, args.force)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, see --help."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(
+        prog="s4nn", formatter_class=raw, epilog=EXAMPLES,
+        description="DS4NN: deep spiking networks with one spike per neuron, trained by temporal backpropagation.",
+    )  # fmt: skip
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+
+    def command(name, run, about, more=""):
+        p = commands.add_parser(name, help=about, description=f"{about}.\n\n{more}".strip(), formatter_class=raw)
+        p.set_defaults(run=run)
+        return p
+
+    def add_data(p):
+        p.add_argument("--data", type=Path, metavar="DIR", help="folder with the data sets, e.g. DIR/mnist/...")
+
+    def add_threads(p):
+        p.add_argument("--threads", type=_whole_number, metavar="N", help="CPU threads (results do not depend on it)")
+
+    p = command(
+        "train", run_train, "train the network of an experiment file and leave weights and a record",
+        "A checkpoint is written after every epoch. Ctrl-C saves the state and exits with 130;\n"
+        "--resume goes on from there to exactly the result of an uninterrupted run.\n\n"
+        "DIR then holds weights.npz (selected epoch), weights-last.npz, record.json (settings and all\n"
+        "figures), responses.npz (raw responses to the test set) and checkpoint.npz.",
+    )  # fmt: skip
+    p.add_argument("config", type=Path, metavar="CONFIG.toml", help="an experiment, e.g. experiments/mnist-plus.toml")
+    add_data(p)
+    p.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: runs/EXPERIMENT/seedN)")
+    p.add_argument("--seed", type=int, metavar="N", help="seed of weights, split, order and augmentation")
+    p.add_argument("--epochs", type=int, metavar="N", help="train this many epochs")
+    p.add_argument("--limit", type=_whole_number, metavar="N", help="use only the first N training images")
+    add_threads(p)
+    p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped (or start)")
+    p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")
+
+    p = command("evaluate", run_evaluate, "figures of merit of a trained network on a data set")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
+    add_data(p)
+    p.add_argument(
+        "--dataset", metavar="NAME", help="mnist, fashion-mnist, glyphs, or a folder of IDX files in the data"
+    )
+    p.add_argument("--split", choices=("test", "train"), default="test")
+    p.add_argument("--limit", type=_whole_number, metavar="N", help="only the first N images")
+    add_threads(p)
+    p.add_argument("--json", action="store_true", help="one JSON object")
+
+    p = command("predict", run_predict, "recognise PNG files of any size, grey or colour")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
+    p.add_argument("images", type=Path, nargs="+", metavar="IMAGE.png")
+    p.add_argument("--invert", action="store_true", help="the images are dark on light")
+    p.add_argument("--json", action="store_true", help="one JSON object per image and line")
+    p.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the potentials of all outputs over time")
+
+    p = command("data", run_data, "fetch, verify or locate a data set")
+    p.add_argument("action", choices=("fetch", "verify", "where"))
+    p.add_argument("name", nargs="?", metavar="NAME", help="mnist or fashion-mnist (default: both)")
+    add_data(p)
+
+    p = command("info", run_info, "layers, weights and origin of a trained network")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
+
+    p = command("compare", run_compare, "figures of finished runs beside the paper's")
+    p.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="output folder of a training run")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    args = parser().parse_args(argv)
+    from s4nn_ref.errors import InputError
+
+    try:
+        return args.run(args)
+    except InputError as error:
+        print(f"s4nn: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("s4nn: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""Experiments: one TOML file each, read into frozen dataclasses. Unknown or ill-typed keys are errors.
+
+Defaults are the paper's where it names a value; every other default is a row of docs/deviations.md.
+"""
+
+import difflib
+import tomllib
+import typing
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+
+from s4nn_ref.errors import InputError
+from s4nn_ref.structure import parse_structure
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learned. validation: training images held out, to choose the epoch; rounding: of Eq. 1 (D1)."""
+
+    dataset: str = "mnist"
+    validation: int = 5000
+    rounding: typing.Literal["floor", "nearest"] = "floor"
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The network. init: (low, high) of each weighted layer's uniform initial weights, potential units (Table 1)."""
+
+    structure: str
+    init: tuple[tuple[float, float], ...]
+    input_shape: tuple[int, int, int] = (28, 28, 1)
+    padding: typing.Literal["valid", "same"] = "valid"
+    t_max: int = 100  # section 3.1
+    v_th: float = 100.0  # section 3.1
+    pool_ties: typing.Literal["index", "potential"] = "index"
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """The learning rule. hinge D10, surrogate D5, normalise D4, v_th_output: threshold of the output layer while
+    training, where it differs from v_th (D11; 0: it does not)."""
+
+    lam: float = 10.0  # Table 1
+    hinge: bool = False
+    surrogate: typing.Literal["fired", "window", "window-fired"] = "fired"
+    normalise: typing.Literal["none", "signed-sum", "l1", "l2"] = "l2"
+    v_th_output: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Updates. eta and weight_decay: one value, or one per weighted layer. decay: factor on eta every decay_every
+    epochs (schedule "step") or every epoch ("exponential"); warmup: epochs of linear rise; ema: decay of the moving
+    average of the weights that is evaluated (0: none)."""
+
+    eta: tuple[float, ...] = (0.1,)  # Table 1
+    rule: typing.Literal["adam", "sgd"] = "adam"
+    beta1: float = 0.9  # Kingma and Ba 2015; for SGD: momentum
+    beta2: float = 0.999
+    eps: float = 1e-8
+    schedule: typing.Literal["step", "exponential", "cosine", "constant"] = "step"
+    decay: float = 0.9  # section 4
+    decay_every: int = 5  # section 4
+    warmup: float = 0.0
+    weight_decay: tuple[float, ...] = (0.0,)
+    ema: float = 0.0
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of training images, nearest neighbour (D14). shift: pixels, uniform in [-shift, shift];
+    with `probability` also rotation (degrees), scale (relative) and shear (relative), each uniform in +-; flip: with
+    probability 1/2 left and right are swapped."""
+
+    shift: int = 0
+    probability: float = 0.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    flip: bool = False
+
+    @property
+    def active(self) -> bool:
+        return self.shift > 0 or self.probability > 0 or self.flip
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long. select: which weights are the run's result, of the last epoch or of the best validation accuracy."""
+
+    epochs: int = 20
+    batch: int = 1
+    seed: int = 0
+    select: typing.Literal["best", "last"] = "best"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment, as in experiments/*.toml."""
+
+    network: NetworkConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    name: str = ""
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+    def with_training(self, **changes) -> "Config":
+        """The same experiment with other training keys; None leaves a key alone."""
+        changes = {key: value for key, value in changes.items() if value is not None}
+        return _checked(replace(self, training=replace(self.training, **changes)))
+
+
+def _type_name(kind) -> str:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(f'"{choice}"' for choice in args)
+    if origin is tuple:
+        return f"a list, each element {_type_name(args[0])}"
+    names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
+    return names.get(kind, str(kind))
+
+
+def _value(value, kind, where: str):
+    """value as a `kind`, or an InputError that names the key."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    bad = InputError(f"{where} = {value!r}: expected {_type_name(kind)}")
+    if origin is typing.Literal:
+        if value not in args or isinstance(value, bool):
+            raise bad
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            if args[-1] is Ellipsis and args[0] is float:  # one value for all layers
+                return (_value(value, args[0], where),)
+            raise bad
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
+        if len(kinds) != len(value):
+            raise InputError(f"{where} = {value!r}: expected {len(kinds)} elements")
+        return tuple(_value(v, k, where) for v, k in zip(value, kinds, strict=True))
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise bad
+        return float(value)
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    raise bad
+
+
+def _section(kind, table, where: str):
+    """A dataclass from a table; unknown, missing and ill-typed keys are errors."""
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a table, e.g. [{where}]")
+    hints = typing.get_type_hints(kind)
+    known = [f.name for f in fields(kind)]
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            raise InputError(f"unknown key {where + '.' if where else ''}{key}; {hint}")
+    values = {}
+    for f in fields(kind):
+        path = f"{where}.{f.name}" if where else f.name
+        if f.name in table:
+            hint = hints[f.name]
+            values[f.name] = (
+                _section(hint, table[f.name], path) if is_dataclass(hint) else _value(table[f.name], hint, path)
+            )
+        elif f.default is f.default_factory:  # both MISSING: the key has no default
+            raise InputError(f"missing key {path}; see experiments/mnist.toml for an example")
+    return kind(**values)
+
+
+def _in_range(config: Config) -> None:
+    n, d, le, o, a, t = (
+        config.network, config.data, config.learning, config.optimiser, config.augment, config.training
+    )  # fmt: skip
+    rules = [
+        ("network.t_max", n.t_max, 1 <= n.t_max < 2**14, "in 1..16383"),
+        ("network.v_th", n.v_th, n.v_th > 0, "> 0"),
+        ("network.input_shape", n.input_shape, min(n.input_shape) >= 1, "positive"),
+        ("network.init", n.init, all(low <= high for low, high in n.init), "pairs [low, high] with low <= high"),
+        ("data.validation", d.validation, d.validation >= 0, ">= 0"),
+        ("learning.lam", le.lam, le.lam >= 0, ">= 0"),
+        ("learning.v_th_output", le.v_th_output, le.v_th_output >= 0, ">= 0"),
+        ("optimiser.eta", o.eta, all(eta >= 0 for eta in o.eta), ">= 0"),
+        ("optimiser.weight_decay", o.weight_decay, all(x >= 0 for x in o.weight_decay), ">= 0"),
+        ("optimiser.beta1", o.beta1, 0 <= o.beta1 < 1, "in [0, 1)"),
+        ("optimiser.beta2", o.beta2, 0 <= o.beta2 < 1, "in [0, 1)"),
+        ("optimiser.eps", o.eps, o.eps > 0, "> 0"),
+        ("optimiser.ema", o.ema, 0 <= o.ema < 1, "in [0, 1)"),
+        ("optimiser.decay", o.decay, 0 < o.decay <= 1, "in (0, 1]"),
+        ("optimiser.decay_every", o.decay_every, o.decay_every >= 1, ">= 1"),
+        ("optimiser.warmup", o.warmup, o.warmup >= 0, ">= 0"),
+        ("augment.shift", a.shift, a.shift >= 0, ">= 0"),
+        ("augment.probability", a.probability, 0 <= a.probability <= 1, "in [0, 1]"),
+        ("augment.scale", a.scale, 0 <= a.scale < 1, "in [0, 1)"),
+        ("training.epochs", t.epochs, t.epochs >= 0, ">= 0"),
+        ("training.batch", t.batch, t.batch >= 1, ">= 1"),
+        ("training.seed", t.seed, t.seed >= 0, ">= 0"),
+    ]
+    for where, value, good, expected in rules:
+        if not good:
+            raise InputError(f"{where} = {value!r}: expected a value {expected}")
+
+
+def _checked(config: Config) -> Config:
+    """The experiment with one eta and weight_decay per weighted layer, its structure parsed once to check it."""
+    _in_range(config)
+    n = config.network
+    weighted = [layer.token for layer in parse_structure(n.structure, n.input_shape, n.padding) if layer.geometry]
+    per_layer = {}
+    for where, values in (("eta", config.optimiser.eta), ("weight_decay", config.optimiser.weight_decay)):
+        if len(values) == 1:
+            values = values * len(weighted)
+        if len(values) != len(weighted):
+            raise InputError(
+                f"optimiser.{where} has {len(values)} values, but {n.structure} has {len(weighted)} weighted layers "
+                f"({', '.join(weighted)}); give one value, or one per layer"
+            )
+        per_layer[where] = values
+    if len(n.init) != len(weighted):
+        raise InputError(
+            f"network.init has {len(n.init)} ranges, but {n.structure} has {len(weighted)} weighted layers "
+            f"({', '.join(weighted)}); give one [low, high] per layer"
+        )
+    return replace(config, optimiser=replace(config.optimiser, **per_layer))
+
+
+def config_of_dict(table: dict, name: str = "") -> Config:
+    """An experiment from nested dictionaries, as `Config.as_dict` or a TOML parser gives them.
+
+    Raises InputError on an unknown, missing, ill-typed or impossible key.
+    """
+    config = _section(Config, {"name": name, **table}, "")
+    return _checked(config)
+
+
+def read_config(path: Path) -> Config:
+    """An experiment from a TOML file; its name is the file's.
+
+    Raises InputError where the file is missing, is no TOML, or `config_of_dict` refuses it.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+        return config_of_dict(table, name=path.stem)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; experiments are in experiments/*.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

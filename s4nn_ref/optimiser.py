@@ -1,0 +1,122 @@
+"""Adam, SGD, learning-rate schedules and the moving average of the weights.
+
+Sources: Eq. 8 and section 4 of the paper (learning rate x 0.9 every 5 epochs; "Adam's optimizer", "SGD"); Kingma and Ba
+2015 (Adam); Loshchilov and Hutter 2019 (decoupled weight decay, cosine schedule; D12); Polyak averaging as exponential
+moving average (D13).
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from s4nn_ref.config import OptimiserConfig
+
+_CHUNK = 4096  # parameters per task
+
+
+@njit(cache=True, error_model="numpy")
+def _sum_shards(grad, first, last, n_images):
+    """Mean gradient of parameters first..last-1, in the order of the shards; zeroes grad (S, n) there."""
+    total = np.zeros(last - first, grad.dtype)
+    for s in range(grad.shape[0]):
+        shard = grad[s, first:last]
+        for i in range(total.size):
+            total[i] += shard[i]
+        shard[:] = 0
+    for i in range(total.size):
+        total[i] /= n_images
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _adam(w, g, m, v, eta, decay, beta1, beta2, eps, correct1, correct2, one, tiny):
+    """Adam with decoupled weight decay; overwrites w, m and v (n,)."""
+    for i in range(w.size):
+        m_new = beta1 * m[i] + (one - beta1) * g[i]
+        v_new = beta2 * v[i] + (one - beta2) * g[i] * g[i]
+        # moments of synapses that rest would decay into denormal numbers, a hundred times slower to compute with
+        m[i] = m_new if abs(m_new) > tiny else one - one
+        v[i] = v_new if v_new > tiny else one - one
+        w[i] -= eta * ((m[i] / correct1) / (np.sqrt(v[i] / correct2) + eps) + decay * w[i])
+
+
+@njit(cache=True, error_model="numpy")
+def _sgd(w, g, m, eta, decay, beta1):
+    """Gradient descent with momentum and weight decay; overwrites w and m (n,)."""
+    for i in range(w.size):
+        m[i] = beta1 * m[i] + g[i]
+        w[i] -= eta * (m[i] + decay * w[i])
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _update(w, grad, n_images, m, v, w_mean, adam, eta, decay, beta1, beta2, eps, correct1, correct2, one, tiny, mean):
+    """One step of one layer's n weights; overwrites w, m, v and w_mean (n,), zeroes grad (S, n)."""
+    for chunk in prange((w.size + _CHUNK - 1) // _CHUNK):
+        first = chunk * _CHUNK
+        last = min(w.size, first + _CHUNK)
+        g, part = _sum_shards(grad, first, last, n_images), slice(first, last)
+        if adam:
+            _adam(w[part], g, m[part], v[part], eta, decay, beta1, beta2, eps, correct1, correct2, one, tiny)
+        else:
+            _sgd(w[part], g, m[part], eta, decay, beta1)
+        for i in range(first, last):
+            w_mean[i] += (one - mean) * (w[i] - w_mean[i])
+
+
+class Optimiser:
+    """Gradient descent on the flat parameter vector of a network.
+
+    Parameters
+    ----------
+    config         : OptimiserConfig
+    parameters     : (n,) weights, updated in place
+    slices         : the part of each weighted layer in `parameters`
+    steps_in_epoch : updates per epoch
+    epochs         : length of the run, the period of the cosine schedule
+
+    Attributes
+    ----------
+    w_mean : (n,) moving average of the weights (the weights themselves when config.ema is 0)
+    m, v   : (n,) first and second moments; `step` counts updates
+    """
+
+    def __init__(self, config: OptimiserConfig, parameters, slices, steps_in_epoch: int, epochs: int):
+        self.config, self.parameters, self.slices = config, parameters, slices
+        self.steps_in_epoch, self.steps = steps_in_epoch, steps_in_epoch * epochs
+        self.m, self.v = np.zeros_like(parameters), np.zeros_like(parameters)
+        self.w_mean = parameters.copy()
+        self.step = 0
+
+    def rate(self) -> float:
+        """Factor on the learning rates of the next update."""
+        c = self.config
+        epoch = self.step // self.steps_in_epoch
+        warm = min(1.0, (self.step + 1) / (c.warmup * self.steps_in_epoch)) if c.warmup else 1.0
+        if c.schedule == "step":
+            return warm * c.decay ** (epoch // c.decay_every)  # section 4: "discounts by 10% every 5 epochs"
+        if c.schedule == "exponential":
+            return warm * c.decay**epoch  # section 3.2
+        if c.schedule == "cosine":
+            return warm * 0.5 * (1.0 + math.cos(math.pi * self.step / max(self.steps, 1)))
+        return warm
+
+    def update(self, grad: list[np.ndarray], n_images: int) -> None:
+        """Step along the mean gradient of a batch.
+
+        grad : per layer (S, M, R), whose sum over shards is the sum of dE/dw over n_images images. Zeroed.
+        """
+        c, scalar = self.config, self.parameters.dtype.type
+        rate = self.rate()
+        self.step += 1
+        adam = c.rule == "adam"
+        correct1, correct2 = (1.0 - c.beta1**self.step, 1.0 - c.beta2**self.step) if adam else (1.0, 1.0)
+        # the average follows the weights closely while it is young
+        mean = min(c.ema, (1.0 + self.step) / (10.0 + self.step))
+        for layer, (part, shards) in enumerate(zip(self.slices, grad, strict=True)):
+            _update(
+                self.parameters[part], shards.reshape(len(shards), -1), scalar(n_images), self.m[part], self.v[part],
+                self.w_mean[part], adam, scalar(rate * c.eta[layer]), scalar(c.weight_decay[layer]), scalar(c.beta1),
+                scalar(c.beta2), scalar(c.eps), scalar(correct1), scalar(correct2), scalar(1.0),
+                scalar(1e-30), scalar(mean),
+            )  # fmt: skip

@@ -1,0 +1,119 @@
+"""Recognising single PNG files: reading, presenting, and drawing the output potentials as in Fig. 3."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from s4nn_ref.ds4nn import decide
+from s4nn_ref.encoding import encode
+from s4nn_ref.errors import InputError
+from s4nn_ref.network import Network
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of one image. decision_time is t_max where no output fired; spikes per layer, input first,
+    are those up to and including the decision; potentials (t_max + 1, classes) of the output neurons, without reset."""
+
+    label: int
+    decision_time: int
+    fired: bool
+    spikes: tuple[int, ...]
+    t_out: np.ndarray
+    potentials: np.ndarray
+
+
+def read_image(path: Path, shape: tuple[int, int], invert: bool = False) -> np.ndarray:
+    """A PNG of any size, grey or colour, with or without transparency (put on white), as uint8 (H, W).
+
+    invert : for dark writing on light ground; the networks expect light on dark
+    Raises InputError on a file that is missing, no PNG or damaged.
+    """
+    from matplotlib.image import imread
+
+    try:
+        if Path(path).read_bytes()[:8] != PNG_SIGNATURE:
+            raise InputError(f"{path} is no PNG file; convert it first")
+        image = np.asarray(imread(path, format="png"), float)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or 'damaged PNG'}") from None
+    except (ValueError, SyntaxError, EOFError) as error:
+        raise InputError(f"{path} is a damaged PNG: {error}") from None
+    if image.max() > 1.0:  # 16-bit grey comes unscaled
+        image /= 65535.0
+    if image.ndim == 3:
+        if image.shape[2] in (2, 4):
+            alpha = image[..., -1:]
+            image = image[..., :-1] * alpha + (1.0 - alpha)
+        image = image @ (0.299, 0.587, 0.114) if image.shape[2] == 3 else image[..., 0]  # ITU-R BT.601 luma
+    if image.shape != shape:
+        factors = np.array(shape) / image.shape
+        blur = np.maximum(1.0 / factors - 1.0, 0.0) / 2.0  # no aliasing where the image shrinks
+        image = ndimage.zoom(ndimage.gaussian_filter(image, blur), factors, order=1, grid_mode=True, mode="nearest")
+    if invert:
+        image = 1.0 - image
+    return np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
+
+
+def output_potentials(network: Network, t_pre: np.ndarray) -> np.ndarray:
+    """Membrane potentials of the output neurons over time, as if none had fired (Eq. 2, Fig. 3).
+
+    t_pre : (n,) firing times of the layer below   Returns float64 (t_max + 1, classes).
+    """
+    w = network.w[-1].reshape(network.n_classes, -1)
+    step = np.zeros((network.t_max + 1, network.n_classes))
+    fired = np.flatnonzero(t_pre < network.t_max)
+    np.add.at(step, t_pre[fired], w[:, fired].T)
+    return step.cumsum(axis=0)  # Eq. 2
+
+
+def predict(network: Network, image: np.ndarray, rounding: str = "floor") -> Prediction:
+    """Present one image, uint8 (H, W)."""
+    t_in = encode(image[None], network.t_max, rounding)
+    states = network.forward(t_in)
+    out = states[-1]
+    t_out = out.t_post.reshape(1, -1)
+    label = int(decide(t_out, out.v_peak.reshape(1, -1), out.v_end, network.t_max)[0])
+    decision = int(t_out.min())
+    until = min(decision, network.t_max - 1)
+    return Prediction(
+        label, decision, decision < network.t_max, tuple(int((state.t_post <= until).sum()) for state in states),
+        t_out[0].copy(), output_potentials(network, states[-2].t_post.ravel()),
+    )  # fmt: skip
+
+
+def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Prediction]]) -> None:
+    """Draw each image beside the potentials of all output neurons over time, threshold and decision marked.
+
+    rows : (title, image, prediction); path ends in .png, .pdf or .svg. Raises InputError where it cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 2.8 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=(1, 3))
+    for (left, right), (title, image, p) in zip(grid, rows, strict=True):
+        left.imshow(image, cmap="gray", vmin=0, vmax=255)
+        left.set(xticks=[], yticks=[], title=title)
+        steps = np.arange(network.t_max + 1)
+        for c, v in enumerate(p.potentials.T):
+            emphasis = {"lw": 2.2} if c == p.label else {"lw": 0.9, "alpha": 0.7}
+            dashes = "-" if c < 5 else "--"
+            right.plot(steps, v, color=f"C{c % 10}", ls=dashes, label=str(c), drawstyle="steps-post", **emphasis)
+        right.axhline(network.v_th, color="black", lw=1, ls=":")
+        right.annotate("threshold", (network.t_max, network.v_th), va="bottom", ha="right", fontsize=8)
+        said = f"class {p.label} at t = {p.decision_time}" if p.fired else f"class {p.label}, no output spike"
+        if p.fired:
+            right.axvline(p.decision_time, color="black", lw=1, alpha=0.5)
+        right.set(xlim=(0, network.t_max), xlabel="time (steps)", ylabel="output potential V",
+                  title=f"{said}, {sum(p.spikes)} spikes until then")  # fmt: skip
+        right.legend(title="output", fontsize=8, title_fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02))
+    try:
+        figure.savefig(path, dpi=150)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot draw {path}: {error}") from None

@@ -1,0 +1,93 @@
+"""The command `s4nn train`: from an experiment file to weights and a record in an output folder."""
+
+import time
+from pathlib import Path
+
+from s4nn_ref.config import Config, read_config
+from s4nn_ref.data import Dataset, load
+from s4nn_ref.errors import InputError
+from s4nn_ref.metrics import Responses, figures_of_merit, respond
+from s4nn_ref.progress import TerminalProgress, images_bar
+from s4nn_ref.record import read_record, write_record
+from s4nn_ref.report import comparison_text
+from s4nn_ref.storage import network_of, write_atomically, write_weights
+from s4nn_ref.train import Training, split_validation
+
+
+def _claim(out: Path, resume: bool, force: bool) -> None:
+    """Make sure that training into `out` overwrites nothing that was not offered."""
+    if resume and force:
+        raise InputError("--resume and --force exclude each other: go on with the run, or discard it?")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; name a folder by --out")
+    ours = ("checkpoint.npz", "record.json", "weights.npz", "weights-last.npz", "responses.npz")
+    held = [out / name for name in ours if (out / name).exists()]
+    if held and not (resume or force):
+        raise InputError(f"{out} already holds a run; --resume goes on with it, --force discards it")
+    if force:
+        for path in held:
+            path.unlink()
+
+
+def _judge(config: Config, parameters, train: Dataset, test: Dataset) -> tuple[dict, Responses]:
+    """Figures of merit of one set of weights on the test set and on the training images, and the raw test responses."""
+    network, figures, responses = network_of(config), {}, {}
+    network.parameters[:] = parameters
+    for name, dataset in (("test", test), ("train", train)):
+        with images_bar(len(dataset.labels), f"evaluate {name}") as advance:
+            responses[name] = respond(network, dataset.images, config.data.rounding, progress=advance)
+        figures[name] = figures_of_merit(responses[name], dataset.labels)
+    return figures, responses["test"]
+
+
+def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=None, resume=False, force=False) -> int:
+    """Train one experiment; returns the exit code, 0 or 130 where interrupted. See `s4nn train --help`."""
+    config = read_config(config_path).with_training(seed=seed, epochs=epochs)
+    out = Path(out or Path("runs") / config.name / f"seed{config.training.seed}")
+    _claim(out, resume, force)
+    dataset = load(config.data.dataset, "train", data_dir)
+    test = load(config.data.dataset, "test", data_dir)
+    learn, validate = split_validation(dataset, config)
+    training = Training(config, learn.head(limit), validate)
+    checkpoint = out / "checkpoint.npz"
+    if resume and checkpoint.exists():
+        training.restore(checkpoint)
+        if (out / "record.json").exists():
+            print(f"{out} is finished")
+            print(comparison_text([read_record(out)]))
+            return 0
+    write_atomically(out / "experiment.toml", Path(config_path).read_bytes())  # and fail now if the disk is full
+    images = len(training.data.labels)
+    print(
+        f"{config.name}: {config.network.structure} on {config.data.dataset}, {images} training and "
+        f"{len(validate.labels)} validation images, seed {config.training.seed}, into {out}"
+    )
+    progress = TerminalProgress(
+        config.training.epochs, images, training.epoch * images + training.batch * config.training.batch
+    )
+    try:
+        finished = training.run(checkpoint, progress)
+    finally:
+        progress.close()
+    if not finished:
+        print(f"interrupted in epoch {training.epoch + 1}; state saved in {checkpoint}, go on with --resume")
+        return 130
+    began = time.perf_counter()
+    write_weights(out / "weights.npz", config, training.best)
+    write_weights(out / "weights-last.npz", config, training.evaluation_parameters())
+    selected, responses = _judge(config, training.best, training.data, test)
+    last, _ = _judge(config, training.evaluation_parameters(), training.data, test)
+    content = {
+        "dataset_sha256": {"train": dataset.sha256, "test": test.sha256},
+        "limit": limit,
+        "seconds": {
+            "training": sum(row["seconds"] for row in training.history),
+            "evaluation": time.perf_counter() - began,
+        },
+        "selected": {"epoch": training.best_epoch, **selected},
+        "last": {"epoch": training.epoch, **last},
+        "history": training.history,
+    }
+    write_record(out, config, content, responses, test.labels)
+    print(comparison_text([read_record(out)]))
+    return 0

@@ -1,0 +1,156 @@
+"""The paper's structure strings, e.g. ``64C3-P2-128C3-P2-10``, and the shapes that follow from them.
+
+Tokens, separated by ``-``: ``64C3`` is a convolution of 64 maps with a 3x3 kernel (``64C3S2``: stride 2),
+``P2`` spike-pooling over 2x2 windows with stride 2, ``10`` a fully connected layer of 10 neurons. A structure that
+starts with a number is a dense network and starts with the size of its input, as in ``784-400-10`` (section 3.1).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from s4nn_ref.errors import InputError
+
+_CONV = re.compile(r"([1-9]\d*)C([1-9]\d*)(?:S([1-9]\d*))?")
+_POOL = re.compile(r"P([1-9]\d*)")
+_DENSE = re.compile(r"[1-9]\d*")
+
+
+class Geometry(NamedTuple):
+    """Shapes of one weighted layer: all that a kernel needs to know of it.
+
+    A dense layer is the convolution whose kernel covers the whole input map: one position, M neurons.
+    """
+
+    height: int  # H of the presynaptic map
+    width: int  # W
+    maps_pre: int  # C
+    kernel_height: int
+    kernel_width: int
+    stride: int
+    pad_top: int
+    pad_left: int
+    height_post: int  # H'
+    width_post: int  # W'
+    maps_post: int  # M
+
+    @property
+    def shape_pre(self) -> tuple[int, int, int]:
+        """(H, W, C)"""
+        return self.height, self.width, self.maps_pre
+
+    @property
+    def shape_post(self) -> tuple[int, int, int]:
+        """(H', W', M)"""
+        return self.height_post, self.width_post, self.maps_post
+
+    @property
+    def w_shape(self) -> tuple[int, int, int, int]:
+        """(M, K_y, K_x, C): the weights seen from the postsynaptic neuron."""
+        return self.maps_post, self.kernel_height, self.kernel_width, self.maps_pre
+
+    @property
+    def receptive_field(self) -> int:
+        """R = K_y * K_x * C, synapses of one neuron."""
+        return self.kernel_height * self.kernel_width * self.maps_pre
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One layer of a structure: ``kind`` is "conv", "pool" or "dense"; ``token`` its piece of the string."""
+
+    token: str
+    kind: str
+    shape_post: tuple[int, int, int]
+    geometry: Geometry | None = None  # weighted layers
+    window: int = 1  # pooling layers
+
+
+def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Output size and leading padding of a "same" convolution along one axis."""
+    size_post = -(-size // stride)
+    return size_post, max((size_post - 1) * stride + kernel - size, 0) // 2
+
+
+def _conv(token, shape, maps, kernel, stride, padding) -> LayerSpec:
+    height, width, maps_pre = shape
+    if padding == "same":
+        height_post, pad_top = _same_padding(height, kernel, stride)
+        width_post, pad_left = _same_padding(width, kernel, stride)
+    else:
+        if kernel > min(height, width):
+            raise InputError(
+                f"structure: {token} has a {kernel}x{kernel} kernel, larger than the {height}x{width} map it reads; "
+                'use a smaller kernel, fewer layers before it, or padding = "same"'
+            )
+        height_post, pad_top = (height - kernel) // stride + 1, 0
+        width_post, pad_left = (width - kernel) // stride + 1, 0
+    geometry = Geometry(
+        height, width, maps_pre, kernel, kernel, stride, pad_top, pad_left, height_post, width_post, maps
+    )
+    return LayerSpec(token, "conv", geometry.shape_post, geometry)
+
+
+def _dense(token, shape, neurons) -> LayerSpec:
+    height, width, maps_pre = shape
+    geometry = Geometry(height, width, maps_pre, height, width, 1, 0, 0, 1, 1, neurons)
+    return LayerSpec(token, "dense", geometry.shape_post, geometry)
+
+
+def _pool(token, shape, window) -> LayerSpec:
+    height, width, maps = shape
+    if window > min(height, width):
+        raise InputError(
+            f"structure: {token} leaves nothing of the {height}x{width} map it reads; "
+            "pool less, or remove a layer before it"
+        )
+    return LayerSpec(token, "pool", (height // window, width // window, maps), window=window)
+
+
+def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: str = "valid") -> tuple[LayerSpec, ...]:
+    """Layers of a structure string.
+
+    Parameters
+    ----------
+    structure   : e.g. "64C3-P2-128C3-P2-10" or "784-400-10"
+    input_shape : (H, W, C) of the encoded image
+    padding     : "valid" or "same", for every convolution
+    Returns
+    -------
+    One LayerSpec per layer behind the input; the last is dense, one neuron per class.
+    Raises
+    ------
+    InputError : a token that is none, a kernel larger than its map, pooling that leaves nothing, a dense network
+        whose first number is not the input's size, a convolution behind a dense layer, no dense layer at the end.
+    """
+    tokens = [token.strip() for token in structure.split("-")]
+    shape = tuple(input_shape)
+    size = shape[0] * shape[1] * shape[2]
+    if _DENSE.fullmatch(tokens[0]):
+        if int(tokens[0]) != size:
+            raise InputError(
+                f"structure: {structure!r} starts with {tokens[0]} inputs, but the input is "
+                f"{shape[0]}x{shape[1]}x{shape[2]} = {size}; write {size}-... or correct input_shape"
+            )
+        tokens = tokens[1:]
+    layers: list[LayerSpec] = []
+    for token in tokens:
+        if layers and layers[-1].kind == "dense" and (_CONV.fullmatch(token) or _POOL.fullmatch(token)):
+            raise InputError(f"structure: {token} cannot follow the dense layer {layers[-1].token}, which has no map")
+        if conv := _CONV.fullmatch(token):
+            maps, kernel, stride = int(conv[1]), int(conv[2]), int(conv[3] or 1)
+            layer = _conv(token, shape, maps, kernel, stride, padding)
+        elif pool := _POOL.fullmatch(token):
+            layer = _pool(token, shape, int(pool[1]))
+        elif _DENSE.fullmatch(token):
+            layer = _dense(token, shape, int(token))
+        else:
+            raise InputError(
+                f"structure: {token!r} in {structure!r} is no layer; "
+                "write 64C3 (convolution), 64C3S2 (stride 2), P2 (pooling) or 10 (dense), joined by '-'"
+            )
+        layers.append(layer)
+        shape = layer.shape_post
+    if not layers or layers[-1].kind != "dense":
+        raise InputError(f"structure: {structure!r} does not end in a dense layer, one neuron per class, e.g. ...-10")
+    return tuple(layers)

@@ -1,0 +1,241 @@
+"""Training: epochs of shuffled batches, validation, checkpoints, exact resumption.
+
+Every random draw of an update comes from a generator seeded by (seed, purpose, epoch, batch), so that where a run
+stands is two integers and a resumed run repeats the uninterrupted one to the bit.
+"""
+
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from s4nn_ref.augment import augment
+from s4nn_ref.config import Config, config_of_dict
+from s4nn_ref.data import Dataset, check_fits
+from s4nn_ref.ds4nn import cost, decide, temporal_error
+from s4nn_ref.encoding import encode
+from s4nn_ref.errors import InputError
+from s4nn_ref.metrics import figures_of_merit, respond
+from s4nn_ref.network import N_SHARDS
+from s4nn_ref.optimiser import Optimiser
+from s4nn_ref.storage import network_of, read_npz, write_npz
+
+CHECKPOINT_FORMAT = "s4nn_ref checkpoint 1"
+_INIT, _SPLIT, _SHUFFLE, _AUGMENT = range(4)  # purposes of random draws
+
+
+def split_validation(dataset: Dataset, config: Config) -> tuple[Dataset, Dataset]:
+    """Training and validation images: a random cut that depends only on the seed."""
+    n = config.data.validation
+    if n >= len(dataset.labels):
+        raise InputError(
+            f"data.validation = {n} leaves no training image of {len(dataset.labels)}; lower it or raise --limit"
+        )
+    order = np.random.default_rng((config.training.seed, _SPLIT)).permutation(len(dataset.labels))
+    parts = np.sort(order[n:]), np.sort(order[:n])
+    return tuple(
+        Dataset(dataset.name, dataset.split, dataset.images[i], dataset.labels[i], dataset.sha256) for i in parts
+    )
+
+
+@contextmanager
+def deferred_interrupt():
+    """Ctrl-C or SIGTERM sets a flag that the training loop reads between batches; a second one ends at once."""
+    flag = {"set": False}
+
+    def handler(number, frame):
+        if flag["set"]:
+            raise KeyboardInterrupt
+        flag["set"] = True
+
+    try:
+        previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: signals are the caller's business
+        previous = {}
+    try:
+        yield flag
+    finally:
+        for number, old in previous.items():
+            signal.signal(number, old)
+
+
+class Progress:
+    """What a training run tells while it works; the base class is silent."""
+
+    def start_epoch(self, epoch: int) -> None: ...
+    def batch(self, images: int, cost: float, accuracy: float) -> None: ...
+    def end_epoch(self, row: dict) -> None: ...
+    def message(self, text: str) -> None: ...
+
+
+@dataclass
+class Running:
+    """Sums over the images of the current epoch."""
+
+    images: int = 0
+    cost: float = 0.0
+    right: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Training:
+    """A training run that can stop after any batch and go on later.
+
+    Parameters
+    ----------
+    config   : the experiment
+    data     : training images, validation removed
+    validate : validation images (may be empty)
+    """
+
+    config: Config
+    data: Dataset
+    validate: Dataset
+    epoch: int = 0  # finished epochs
+    batch: int = 0  # finished batches of the current one
+    running: Running = field(default_factory=Running)
+    history: list[dict] = field(default_factory=list)
+
+    def __post_init__(self):
+        c = self.config
+        self.network = network_of(c)
+        for part in (self.data, self.validate):
+            check_fits(part, self.network)
+        self.network.initialise(c.network.init, np.random.default_rng((c.training.seed, _INIT)))
+        self.batches = -(-len(self.data.labels) // c.training.batch)
+        self.optimiser = Optimiser(
+            c.optimiser, self.network.parameters, self.network.slices, self.batches, c.training.epochs
+        )
+        self.averaged = network_of(c)  # holds the weights that are evaluated
+        self.best = self.network.parameters.copy()
+        self.best_epoch = 0
+        self._grad = self.network.gradients(min(N_SHARDS, c.training.batch))
+
+    # ------------------------------------------------------------------------------------------------- learning
+
+    def learn(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One update from a batch: forward, error, backward, step.
+
+        images : uint8 (B, H, W)   labels : (B,)
+        Returns cost and whether the decision was right, (B,) each.
+        """
+        c, le, net = self.config.network, self.config.learning, self.network
+        states = net.forward(encode(images, c.t_max, self.config.data.rounding), le.v_th_output or None)
+        out = states[-1]
+        t_out = out.t_post.reshape(len(labels), -1)
+        e = temporal_error(t_out, labels, le.lam, c.t_max, le.hinge)
+        right = decide(t_out, out.v_peak.reshape(t_out.shape), out.v_end, c.t_max) == labels
+        net.backward(states, e, self._grad, le.surrogate, le.normalise)
+        self.optimiser.update(self._grad, len(labels))
+        return cost(e), right
+
+    def run_epoch(self, progress: Progress, stop: dict) -> bool:
+        """Learn the rest of the current epoch; returns whether it was finished (not stopped)."""
+        c = self.config
+        order = np.random.default_rng((c.training.seed, _SHUFFLE, self.epoch)).permutation(len(self.data.labels))
+        progress.start_epoch(self.epoch + 1)
+        began = time.perf_counter()
+        for batch in range(self.batch, self.batches):
+            index = order[batch * c.training.batch : (batch + 1) * c.training.batch]
+            images = self.data.images[index]
+            if c.augment.active:
+                rng = np.random.default_rng((c.training.seed, _AUGMENT, self.epoch, batch))
+                images = augment(c.augment, images, rng)
+            e, right = self.learn(images, self.data.labels[index])
+            r = self.running
+            r.images, r.cost, r.right = r.images + len(e), r.cost + float(e.sum()), r.right + int(right.sum())
+            self.batch = batch + 1
+            progress.batch(len(e), r.cost / r.images, r.right / r.images)
+            if stop["set"]:
+                break
+        self.running.seconds += time.perf_counter() - began
+        return self.batch == self.batches
+
+    def evaluation_parameters(self) -> np.ndarray:
+        """The weights that count: their moving average, or themselves without one."""
+        return self.optimiser.w_mean if self.config.optimiser.ema else self.network.parameters
+
+    def close_epoch(self) -> dict:
+        """Validate, append the epoch's row to the history, remember the weights if they are the best so far."""
+        parameters = self.evaluation_parameters()
+        if not np.isfinite(parameters).all():
+            raise InputError(
+                f"weights became NaN or infinite in epoch {self.epoch + 1}; lower optimiser.eta "
+                "(the checkpoint of the epoch before is kept)"
+            )
+        r = self.running
+        row = {
+            "epoch": self.epoch + 1,
+            "eta_factor": self.optimiser.rate(),
+            "cost": r.cost / r.images,
+            "train_accuracy": r.right / r.images,
+            "seconds": r.seconds,
+            "images_per_second": r.images / max(r.seconds, 1e-9),
+            "w_abs_mean": [float(np.abs(w).mean()) for w in self.network.w],
+        }
+        if len(self.validate.labels):
+            self.averaged.parameters[:] = parameters
+            figures = figures_of_merit(
+                respond(self.averaged, self.validate.images, self.config.data.rounding), self.validate.labels
+            )
+            row["validation"] = {key: value for key, value in figures.items() if key not in ("aft", "n")}
+        score = row.get("validation", {}).get("accuracy_strict", 0.0)
+        best_score = self.history[self.best_epoch - 1]["validation"]["accuracy_strict"] if self.best_epoch else -1.0
+        if self.config.training.select == "last" or not len(self.validate.labels) or score > best_score:
+            self.best[:] = parameters
+            self.best_epoch = self.epoch + 1
+        self.history.append(row)
+        self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
+        return row
+
+    # ---------------------------------------------------------------------------------------------- checkpoints
+
+    def save(self, path: Path) -> None:
+        """Everything that decides how the run goes on."""
+        o = self.optimiser
+        meta = {
+            "format": CHECKPOINT_FORMAT, "config": self.config.as_dict(), "epoch": self.epoch, "batch": self.batch,
+            "step": o.step, "running": vars(self.running), "history": self.history, "best_epoch": self.best_epoch,
+            "images": len(self.data.labels), "sha256": list(self.data.sha256),
+        }  # fmt: skip
+        arrays = {"parameters": self.network.parameters, "m": o.m, "v": o.v, "w_mean": o.w_mean, "best": self.best}
+        write_npz(path, arrays, meta)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises InputError on one that is cut, or of another experiment or data set."""
+        arrays, meta = read_npz(path)
+        if meta.get("format") != CHECKPOINT_FORMAT:
+            raise InputError(f"{path} is not a checkpoint of s4nn")
+        was, now = config_of_dict(meta["config"]).as_dict(), self.config.as_dict()
+        for section in now:
+            if was[section] != now[section]:
+                raise InputError(
+                    f"{path} belongs to another experiment: {section} was {was[section]}, now {now[section]}; "
+                    "restore the configuration, or start anew with --force or another --out"
+                )
+        if meta["images"] != len(self.data.labels) or meta["sha256"] != list(self.data.sha256):
+            raise InputError(f"{path} was trained on other images ({meta['images']}); use the same --data and --limit")
+        o = self.optimiser
+        targets = {"parameters": self.network.parameters, "m": o.m, "v": o.v, "w_mean": o.w_mean, "best": self.best}
+        for key, target in targets.items():
+            if key not in arrays or arrays[key].shape != target.shape:
+                raise InputError(f"{path} is damaged: {key} is missing or of the wrong size; start anew with --force")
+            target[:] = arrays[key]
+        self.epoch, self.batch, o.step = meta["epoch"], meta["batch"], meta["step"]
+        self.running, self.history, self.best_epoch = Running(**meta["running"]), meta["history"], meta["best_epoch"]
+
+    def run(self, checkpoint: Path, progress: Progress) -> bool:
+        """Train to the end, saving after every epoch; returns False where it was interrupted, its state saved."""
+        with deferred_interrupt() as stop:
+            while self.epoch < self.config.training.epochs:
+                finished = self.run_epoch(progress, stop)
+                if finished:
+                    progress.end_epoch(self.close_epoch())
+                self.save(checkpoint)
+                if stop["set"] and (not finished or self.epoch < self.config.training.epochs):
+                    return False
+        return True
