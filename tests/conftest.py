@@ -1,0 +1,104 @@
+"""A small data set in IDX files and a small experiment, for the tests that run the whole program."""
+
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s4nn_ref.cli import main
+from s4nn_ref.data import FILES
+from s4nn_ref.glyphs import make_glyphs
+
+TINY = """
+[network]
+structure = "8C3-P2-8C3-P2-10"
+init = [[-60, 80], [-30, 30], [-2, 2]]
+pool_ties = "potential"
+
+[data]
+dataset = "tiny"
+validation = 40
+
+[learning]
+lam = 30
+hinge = true
+surrogate = "window"
+normalise = "none"
+v_th_output = 85
+
+[optimiser]
+eta = [0.4, 0.2, 0.02]
+schedule = "cosine"
+ema = 0.9
+
+[augment]
+shift = 1
+probability = 0.5
+rotation = 10
+
+[training]
+epochs = 3
+batch = 12
+"""
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """An IDX file of unsigned bytes."""
+    return struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_idx_set(folder: Path, images, labels, test_images, test_labels) -> None:
+    arrays = {
+        ("train", "images"): images, ("train", "labels"): labels,
+        ("test", "images"): test_images, ("test", "labels"): test_labels,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, array in arrays.items():
+        (folder / f"{FILES[key]}.gz").write_bytes(gzip.compress(idx_bytes(array)))
+
+
+@pytest.fixture(scope="session")
+def glyphs_100():
+    return make_glyphs(300, 1), make_glyphs(60, 2)
+
+
+@pytest.fixture
+def data_dir(tmp_path, glyphs_100):
+    """A folder with the data set "tiny"."""
+    (images, labels), (test_images, test_labels) = glyphs_100
+    write_idx_set(tmp_path / "data" / "tiny", images, labels, test_images, test_labels)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def tiny_toml(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def s4nn(capsys):
+    """Run the command line in this process; returns (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        try:
+            code = main([str(a) for a in arguments])
+        except SystemExit as stop:  # argparse
+            code = stop.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder named by S4NN_DATA, or a skip."""
+    folder = os.environ.get("S4NN_DATA")
+    if not folder or not (Path(folder) / "mnist").is_dir():
+        pytest.skip("S4NN_DATA names no folder with mnist/: the tests on real MNIST are skipped")
+    return Path(folder)

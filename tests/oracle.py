@@ -1,0 +1,146 @@
+"""Plain twins of the kernels: time-stepped loops over spike trains, as the paper's equations print them.
+
+Imports NumPy only, and nothing of the package: what is wrong there must not be wrong here. One image at a time.
+Letters as in s4nn_ref/kernels.py; weights are (M, K_y, K_x, C).
+"""
+
+import numpy as np
+
+
+def encode(intensity, intensity_max, t_max, rounding):
+    """Eq. 1 for one pixel."""
+    exact = (intensity_max - intensity) / intensity_max * t_max
+    return int(np.floor(exact)) if rounding == "floor" else int(np.floor(exact + 0.5))
+
+
+def padded(array, pad_top, pad_left, height, width, value):
+    """array (H, W, C) inside a larger map of `value`."""
+    out = np.full((height, width, array.shape[2]), value, array.dtype)
+    out[pad_top : pad_top + array.shape[0], pad_left : pad_left + array.shape[1]] = array[
+        : height - pad_top, : width - pad_left
+    ]
+    return out
+
+
+def same_padding(size, kernel, stride):
+    size_post = int(np.ceil(size / stride))
+    return size_post, max((size_post - 1) * stride + kernel - size, 0) // 2
+
+
+def windows(shape, kernel, stride, padding):
+    """Output rows, columns, leading padding (y, x) and the padded map's shape."""
+    height, width = shape[:2]
+    if padding == "same":
+        (height_post, top), (width_post, left) = (same_padding(size, kernel, stride) for size in (height, width))
+    else:
+        height_post, width_post, top, left = (height - kernel) // stride + 1, (width - kernel) // stride + 1, 0, 0
+    return height_post, width_post, top, left, (height_post - 1) * stride + kernel, (width_post - 1) * stride + kernel
+
+
+def if_neuron(trains, w, v_th, t_max):
+    """Eqs. 2-3 for one neuron, one step after the other.
+
+    trains : 0/1 (t_max + 1, synapses)   w : (synapses,)
+    Returns t_post, t_peak, v_peak, v_end: firing time (t_max = silent), step and value of the largest potential up to
+    and including the spike (-1 and 0 where never above 0), potential at the end.
+    """
+    v, t_post, t_peak, v_peak = 0.0, t_max, -1, 0.0
+    for t in range(t_max):  # a spike at t_max is none
+        v = v + trains[t] @ w
+        if t_post == t_max:
+            if v > v_peak:
+                v_peak, t_peak = v, t
+            if v >= v_th:
+                t_post = t
+    return t_post, t_peak, v_peak, v
+
+
+def if_conv(t_pre, w, v_th, t_max, stride=1, padding="valid"):
+    """Eqs. 2-3 for a convolution. t_pre (H, W, C) -> t_post, t_peak, v_peak, v_end (H', W', M)."""
+    maps, kernel_y, kernel_x, _ = w.shape
+    assert kernel_y == kernel_x
+    height_post, width_post, top, left, height, width = windows(t_pre.shape, kernel_y, stride, padding)
+    t_padded = padded(t_pre, top, left, height, width, t_max)
+    out = np.zeros((4, height_post, width_post, maps))
+    for y in range(height_post):
+        for x in range(width_post):
+            field = t_padded[y * stride : y * stride + kernel_y, x * stride : x * stride + kernel_x].ravel()
+            trains = np.arange(t_max + 1)[:, None] == field
+            for m in range(maps):
+                out[:, y, x, m] = if_neuron(trains, w[m].ravel(), v_th, t_max)
+    return out
+
+
+def if_dense(t_pre, w, v_th, t_max):
+    """Eqs. 2-3 for a fully connected layer. t_pre (n,), w (M, n) -> t_post, t_peak, v_peak, v_end (M,)."""
+    trains = np.arange(t_max + 1)[:, None] == t_pre
+    return np.array([if_neuron(trains, row, v_th, t_max) for row in w]).T
+
+
+def spike_pool(t_pre, v_pre, window, by_potential=False):
+    """Earliest spike of each window and the index (y, x) of the neuron that gave it. (H, W, C) -> (H', W', C)."""
+    height, width, maps = t_pre.shape
+    t_post = np.zeros((height // window, width // window, maps), int)
+    winner = np.zeros((*t_post.shape, 2), int)
+    for y, x, c in np.ndindex(t_post.shape):
+        inside = [(yy, xx) for yy in range(y * window, (y + 1) * window) for xx in range(x * window, (x + 1) * window)]
+        key = [(t_pre[yy, xx, c], -v_pre[yy, xx, c] if by_potential else 0) for yy, xx in inside]
+        best = min(range(len(inside)), key=lambda k: key[k])
+        t_post[y, x, c] = key[best][0]
+        winner[y, x, c] = inside[best]
+    return t_post, winner
+
+
+def synaptic_error(delta, v_peak, v_th, surrogate, normalise):
+    """Eq. 8's dE/dt dt/dV without its sign, normalised by Eq. 11 or one of its readings. All (n,)."""
+    g = []
+    for d, v in zip(delta, v_peak, strict=True):
+        k = 1.0 if surrogate == "fired" else max(0.0, 1.0 - abs(v - v_th) / v_th)
+        if surrogate != "window" and v < v_th:
+            k = 0.0
+        g.append(d * k)
+    g = np.array(g)
+    total = {
+        "none": 1.0, "signed-sum": g.sum(), "l1": np.abs(g).sum(), "l2": np.sqrt((g**2).sum())
+    }[normalise]  # fmt: skip
+    return g if total == 0 else g / total
+
+
+def if_conv_backward(g, t_error, t_pre, t_peak_pre, w, t_max, stride=1, padding="valid"):
+    """Eqs. 8, 10 and 12, one synapse after the other.
+
+    g, t_error (H', W', M): synaptic error and mask time; t_pre, t_peak_pre (H, W, C). Returns dE/dt_pre, dE/dw.
+    """
+    maps, kernel, _, channels = w.shape
+    height_post, width_post, top, left, _, _ = windows(t_pre.shape, kernel, stride, padding)
+    assert g.shape == (height_post, width_post, maps)
+    delta_pre, grad = np.zeros(t_pre.shape), np.zeros(w.shape)
+    for y, x, m in np.ndindex(g.shape):
+        for ky, kx, c in np.ndindex(kernel, kernel, channels):
+            yy, xx = y * stride + ky - top, x * stride + kx - left
+            if not (0 <= yy < t_pre.shape[0] and 0 <= xx < t_pre.shape[1]):
+                continue
+            if t_pre[yy, xx, c] < t_max and t_pre[yy, xx, c] <= t_error[y, x, m]:
+                grad[m, ky, kx, c] -= g[y, x, m]  # dt/dV = -1, dV/dw = 1: Eqs. 8 and 12
+            if t_peak_pre[yy, xx, c] <= t_error[y, x, m]:
+                delta_pre[yy, xx, c] += g[y, x, m] * w[m, ky, kx, c]  # Eq. 10
+    return delta_pre, grad
+
+
+def target_times(t_out, label, lam, t_max):
+    """Eq. 4 for one image."""
+    return [
+        max(0, min(t_out) - lam) if i == label else min(t_max, max(t_out) + lam) for i in range(len(t_out))
+    ]  # fmt: skip
+
+
+def apply_map(image, affine):
+    """Nearest-neighbour resampling of one image (H, W)."""
+    height, width = image.shape
+    centre = np.array([(height - 1) / 2, (width - 1) / 2])
+    out = np.zeros_like(image)
+    for y, x in np.ndindex(image.shape):
+        yy, xx = np.floor(affine[:, :2] @ (np.array([y, x]) - centre) + affine[:, 2] + centre + 0.5).astype(int)
+        if 0 <= yy < height and 0 <= xx < width:
+            out[y, x] = image[yy, xx]
+    return out

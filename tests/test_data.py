@@ -1,0 +1,160 @@
+"""IDX files: what is read, found and refused; the embedded digits; augmentation."""
+
+import gzip
+
+import numpy as np
+import oracle
+import pytest
+from conftest import idx_bytes, write_idx_set
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s4nn_ref import augment, data
+from s4nn_ref.config import AugmentConfig
+from s4nn_ref.errors import InputError
+from s4nn_ref.glyphs import make_glyphs
+
+IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def test_idx_round_trip():
+    np.testing.assert_array_equal(data.parse_idx(idx_bytes(IMAGES), "images"), IMAGES)
+    np.testing.assert_array_equal(data.parse_idx(idx_bytes(IMAGES[0, 0]), "labels"), IMAGES[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "says"),
+    [
+        (b"", "images", "truncated"),
+        (idx_bytes(IMAGES)[:10], "images", "truncated"),
+        (idx_bytes(IMAGES)[:-1], "images", "truncated"),
+        (idx_bytes(IMAGES) + b"x", "images", "too long"),
+        (idx_bytes(IMAGES), "labels", "swapped"),
+        (idx_bytes(IMAGES[0, 0]), "images", "swapped|truncated"),
+        (gzip.compress(idx_bytes(IMAGES)), "images", "compressed twice"),
+        (idx_bytes(IMAGES[:0]), "images", "holds no images"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "images", "truncated"),
+    ],
+)
+def test_bad_idx_is_refused(content, what, says):
+    with pytest.raises(InputError, match=says):
+        data.parse_idx(content, what)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=64), st.sampled_from(["images", "labels"]))
+def test_any_bytes_give_an_array_or_an_input_error(content, what):
+    try:
+        array = data.parse_idx(content, what)
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert idx_bytes(array) == content
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 39), st.integers(0, 255), st.integers(0, 40))
+def test_a_changed_or_cut_file_never_crashes(position, value, length):
+    content = bytearray(idx_bytes(IMAGES))
+    content[position] = value
+    try:
+        array = data.parse_idx(bytes(content[:length]), "images")
+    except InputError:
+        return
+    assert array.ndim == 3
+
+
+def test_load_finds_plain_and_compressed_files(data_dir, glyphs_100):
+    dataset = data.load("tiny", "train", data_dir)
+    np.testing.assert_array_equal(dataset.images, glyphs_100[0][0])
+    np.testing.assert_array_equal(dataset.labels, glyphs_100[0][1])
+    path = data_dir / "tiny" / "train-images-idx3-ubyte.gz"
+    (data_dir / "tiny" / "train-images-idx3-ubyte").write_bytes(gzip.decompress(path.read_bytes()))
+    path.unlink()
+    assert data.load("tiny", "train", data_dir).sha256 == dataset.sha256
+
+
+def test_search_order(data_dir, monkeypatch, tmp_path):
+    monkeypatch.setenv("S4NN_DATA", str(data_dir))
+    assert data.load("tiny", "test").labels.size == 60
+    assert data.search_path()[0] == data_dir
+    assert data.search_path(tmp_path) == [tmp_path]
+    with pytest.raises(InputError, match="--data"):
+        data.load("tiny", "test", tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="no mirror is known"):
+        data.load("kmnist-of-nobody", "test")
+
+
+@pytest.mark.parametrize("damage", ["cut gz", "no gz", "bit flip"])
+def test_damaged_gz_is_refused(data_dir, damage):
+    path = data_dir / "tiny" / "train-images-idx3-ubyte.gz"
+    content = bytearray(path.read_bytes())
+    if damage == "cut gz":
+        content = content[: len(content) // 2]
+    elif damage == "no gz":
+        content = bytearray(b"hello")
+    else:
+        content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"truncated or corrupt|no IDX|too long"):
+        data.load("tiny", "train", data_dir)
+
+
+def test_labels_that_do_not_belong(tmp_path):
+    images, labels = make_glyphs(20, 0)
+    write_idx_set(tmp_path / "odd", images, labels[:-1], images, labels)
+    with pytest.raises(InputError, match="20 images but 19 labels"):
+        data.load("odd", "train", tmp_path)
+
+
+def test_a_set_under_a_known_name_must_be_the_original(tmp_path):
+    images, labels = make_glyphs(20, 0)
+    write_idx_set(tmp_path / "mnist", images, labels, images, labels)
+    with pytest.raises(InputError, match="wrong checksum"):
+        data.load("mnist", "train", tmp_path)
+
+
+def test_fashion_under_the_name_of_mnist(real_data, tmp_path):
+    (tmp_path / "mnist").symlink_to((real_data / "fashion-mnist").resolve())
+    with pytest.raises(InputError, match="is fashion-mnist's file, not mnist's"):
+        data.load("mnist", "test", tmp_path)
+
+
+def test_glyphs_are_the_same_for_the_same_seed():
+    (images, labels), (again, _), (other, _) = make_glyphs(50, 3), make_glyphs(50, 3), make_glyphs(50, 4)
+    assert images.tobytes() == again.tobytes()
+    assert images.tobytes() != other.tobytes()
+    assert images.shape == (50, 28, 28)
+    assert set(labels) <= set(range(10))
+    assert (images.max(axis=(1, 2)) > 200).all()
+    assert 0.05 < (images > 0).mean() < 0.4  # mostly background, as MNIST
+
+
+def test_augmentation_equals_oracle():
+    config = AugmentConfig(shift=2, probability=0.8, rotation=20, scale=0.2, shear=0.1, flip=True)
+    images, _ = make_glyphs(30, 5)
+    maps = augment.draw_maps(config, 30, np.random.default_rng(6))
+    out = np.empty_like(images)
+    augment.apply_maps(images, maps, out)
+    for image, affine, expected in zip(images, maps, out, strict=True):
+        np.testing.assert_array_equal(oracle.apply_map(image, affine), expected)
+
+
+def test_augmentation_by_hand():
+    image = np.arange(9, dtype=np.uint8).reshape(1, 3, 3)
+    out = np.empty_like(image)
+    shift = np.array([[[1.0, 0, 1], [0, 1, 0]]])
+    augment.apply_maps(image, shift, out)
+    assert out[0].tolist() == [[3, 4, 5], [6, 7, 8], [0, 0, 0]]
+    mirrored = np.array([[[1.0, 0, 0], [0, -1, 0]]])
+    augment.apply_maps(image, mirrored, out)
+    assert out[0].tolist() == [[2, 1, 0], [5, 4, 3], [8, 7, 6]]
+
+
+def test_augmentation_invents_no_grey_value():
+    images, _ = make_glyphs(20, 7)
+    config = AugmentConfig(shift=1, probability=1.0, rotation=15, scale=0.1, shear=0.1)
+    out = augment.augment(config, images, np.random.default_rng(8))
+    for before, after in zip(images, out, strict=True):
+        assert set(after.ravel()) <= set(before.ravel())
+    assert (out != images).any(axis=(1, 2)).all()

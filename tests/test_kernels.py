@@ -1,0 +1,286 @@
+"""The kernels against their plain twins, exactly; reductions; invariances."""
+
+import numba
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s4nn_ref import kernels
+from s4nn_ref.network import NORMALISATIONS, SURROGATES, Network
+
+# weights in eighths: their sums are exact, so equality is asserted, not closeness
+EIGHTH = 8
+
+
+def drawn_network(rng, structure, shape, t_max=12, low=-40, high=60, **options):
+    network = Network(structure, shape, t_max=t_max, **options)
+    for w in network.w:
+        w[...] = rng.integers(low * EIGHTH, high * EIGHTH, w.shape) / EIGHTH
+    return network
+
+
+def drawn_times(rng, n, shape, t_max=12, silent=0.3):
+    t = rng.integers(0, t_max, (n, *shape))
+    return np.where(rng.random(t.shape) < silent, t_max, t).astype(np.int16)
+
+
+GEOMETRIES = [
+    ("3C3-7", (7, 6, 2), "valid"),
+    ("3C3-7", (7, 6, 2), "same"),
+    ("4C2-7", (5, 6, 1), "same"),
+    ("2C3S2-7", (8, 9, 2), "valid"),
+    ("2C3S2-7", (8, 9, 2), "same"),
+    ("5C5S3-7", (9, 9, 1), "same"),
+    ("3C1-7", (4, 4, 3), "valid"),
+    ("3C4-7", (4, 4, 3), "valid"),
+]
+
+
+def options_of(token):
+    conv = token.split("-")[0]
+    stride = int(conv.partition("S")[2] or 1)
+    return {"stride": stride}
+
+
+@pytest.mark.parametrize(("structure", "shape", "padding"), GEOMETRIES)
+def test_if_conv_equals_oracle(structure, shape, padding):
+    rng = np.random.default_rng(1)
+    network = drawn_network(rng, structure, shape, padding=padding)
+    t_in = drawn_times(rng, 5, shape)
+    states = network.forward(t_in)
+    for b in range(len(t_in)):
+        t_post, t_peak, v_peak, _ = oracle.if_conv(
+            t_in[b], network.w[0], 100.0, 12, padding=padding, **options_of(structure)
+        )
+        np.testing.assert_array_equal(states[1].t_post[b], t_post)
+        np.testing.assert_array_equal(states[1].t_peak[b], t_peak)
+        np.testing.assert_array_equal(states[1].v_peak[b], v_peak)
+        dense = oracle.if_dense(states[1].t_post[b].ravel(), network.w[1].reshape(7, -1), 100.0, 12)
+        np.testing.assert_array_equal(states[2].t_post[b].ravel(), dense[0])
+        np.testing.assert_array_equal(states[2].t_peak[b].ravel(), dense[1])
+        np.testing.assert_array_equal(states[2].v_peak[b].ravel(), dense[2])
+        np.testing.assert_array_equal(states[2].v_end[b], dense[3])
+
+
+@pytest.mark.parametrize("case", ["all silent", "all at 0", "zero weights", "spike at the last step", "one step"])
+def test_if_conv_edges_equal_oracle(case):
+    rng = np.random.default_rng(2)
+    t_max = 1 if case == "one step" else 12
+    network = drawn_network(rng, "3C3-5", (5, 5, 2), t_max=t_max, low=0)
+    t_in = drawn_times(rng, 1, (5, 5, 2), t_max)
+    if case == "all silent":
+        t_in[:] = t_max
+    elif case == "all at 0":
+        t_in[:] = 0
+    elif case == "zero weights":
+        network.parameters[:] = 0
+    elif case == "spike at the last step":
+        t_in[:] = t_max - 1
+    states = network.forward(t_in)
+    t_post, t_peak, v_peak, _ = oracle.if_conv(t_in[0], network.w[0], 100.0, t_max)
+    np.testing.assert_array_equal(states[1].t_post[0], t_post)
+    np.testing.assert_array_equal(states[1].t_peak[0], t_peak)
+    np.testing.assert_array_equal(states[1].v_peak[0], v_peak)
+    if case in ("all silent", "zero weights"):
+        assert (states[-1].t_post == t_max).all()
+        assert (states[-1].t_peak == -1).all()
+    if case == "spike at the last step":
+        assert (states[1].t_post == t_max - 1).any()
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+@pytest.mark.parametrize("ties", ["index", "potential"])
+def test_spike_pool_equals_oracle(window, ties):
+    rng = np.random.default_rng(3)
+    shape = (7, 8, 3)
+    network = drawn_network(rng, f"4C3-P{window}-3", shape, t_max=5, padding="same", pool_ties=ties)
+    states = network.forward(drawn_times(rng, 4, shape, 5))
+    for b in range(4):
+        below, above = states[1], states[2]
+        t_post, winner = oracle.spike_pool(below.t_post[b], below.v_peak[b], window, ties == "potential")
+        np.testing.assert_array_equal(above.t_post[b], t_post)
+        index = (winner[..., 0] * 8 + winner[..., 1]) * 4 + np.arange(4)
+        np.testing.assert_array_equal(above.winner[b], index)
+        np.testing.assert_array_equal(above.v_peak[b], below.v_peak[b].ravel()[index])
+        np.testing.assert_array_equal(above.t_peak[b], below.t_peak[b].ravel()[index])
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize("normalise", NORMALISATIONS)
+def test_synaptic_error_equals_oracle(surrogate, normalise):
+    rng = np.random.default_rng(4)
+    delta, v_peak = rng.normal(size=(3, 50)), rng.uniform(-20, 250, (3, 50))
+    delta[2] = 0.0  # no error: nothing to normalise
+    g = np.empty_like(delta)
+    kernels.synaptic_error(delta, v_peak, np.float64(100), SURROGATES[surrogate], NORMALISATIONS[normalise], 2, g)
+    for b in range(3):
+        np.testing.assert_allclose(
+            g[b], oracle.synaptic_error(delta[b], v_peak[b], 100.0, surrogate, normalise), rtol=1e-12, atol=1e-15
+        )
+    if normalise == "l2":
+        assert np.linalg.norm(g[0]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("structure", "shape", "padding"), GEOMETRIES)
+def test_if_conv_backward_equals_oracle(structure, shape, padding):
+    rng = np.random.default_rng(5)
+    network = drawn_network(rng, structure, shape, padding=padding, dtype=np.float64)
+    t_in = drawn_times(rng, 3, shape)
+    t_peak_pre = np.minimum(t_in, rng.integers(-1, 12, t_in.shape)).astype(np.int16)
+    geometry = network.geometries[0]
+    g = np.where(rng.random((3, np.prod(geometry.shape_post))) < 0.5, 0, rng.integers(-8, 9, (3, 1))) / EIGHTH
+    t_error = rng.integers(-1, 12, g.shape).astype(np.int16)
+    grad = np.zeros((2, geometry.maps_post, geometry.receptive_field))
+    delta_pre = np.empty((3, *shape))
+    neuron = np.arange(g.shape[1], dtype=np.int32)[None]
+    w_post = network.w[0].reshape(geometry.maps_post, -1)
+    kernels.if_conv_backward(neuron, g, t_error, t_in, t_peak_pre, w_post, geometry, 12, True, delta_pre, grad)
+    expected_grad = 0
+    for b in range(3):
+        delta, one_grad = oracle.if_conv_backward(
+            g[b].reshape(geometry.shape_post), t_error[b].reshape(geometry.shape_post), t_in[b], t_peak_pre[b],
+            network.w[0], 12, padding=padding, **options_of(structure),
+        )  # fmt: skip
+        np.testing.assert_array_equal(delta_pre[b], delta)
+        expected_grad = expected_grad + one_grad
+    assert np.abs(expected_grad).max() > 0
+    np.testing.assert_array_equal(grad.sum(axis=0).reshape(network.w[0].shape), expected_grad)
+    # each shard holds its own images: the first of two shards the first of three
+    first = oracle.if_conv_backward(
+        g[0].reshape(geometry.shape_post), t_error[0].reshape(geometry.shape_post), t_in[0], t_peak_pre[0],
+        network.w[0], 12, padding=padding, **options_of(structure),
+    )[1]  # fmt: skip
+    np.testing.assert_array_equal(grad[0].reshape(network.w[0].shape), first)
+
+
+def test_backward_sends_errors_to_the_winners_of_stacked_pools():
+    """P2-P2 sends each error to the same neuron as P4."""
+    shape, t_in = (8, 8, 1), drawn_times(np.random.default_rng(7), 2, (8, 8, 1))
+    grads = []
+    for structure in ("3C3-P2-P2-4", "3C3-P4-4"):
+        network = drawn_network(np.random.default_rng(8), structure, shape, padding="same", dtype=np.float64,
+                                pool_ties="potential")  # fmt: skip
+        delta = np.random.default_rng(9).normal(size=(2, 4))
+        grad = network.gradients()
+        network.backward(network.forward(t_in), delta, grad, "window")
+        grads.append(grad)
+    assert np.abs(grads[0][0]).sum() > 0
+    for one, two in zip(*grads, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12)
+
+
+def test_full_size_convolution_equals_dense():
+    rng = np.random.default_rng(10)
+    shape = (6, 6, 2)
+    conv, dense = (Network(s, shape, t_max=12) for s in ("9C6-4", "72-9-4"))
+    for network in (conv, dense):
+        network.initialise([(-30, 40), (-60, 80)], np.random.default_rng(11))
+    t_in = drawn_times(rng, 3, shape)
+    for a, b in zip(conv.forward(t_in)[1:], dense.forward(t_in)[1:], strict=True):
+        np.testing.assert_array_equal(a.t_post.ravel(), b.t_post.ravel())
+
+
+def everything(network, t_in, delta, surrogate="window", normalise="l2"):
+    states = network.forward(t_in)
+    grad = network.gradients()
+    network.backward(states, delta, grad, surrogate, normalise)
+    return [array.copy() for s in states for array in (s.t_post, s.t_peak, s.v_peak)] + grad
+
+
+@pytest.mark.parametrize("n", [1, 3, 13])
+def test_threads_change_no_bit(n):
+    rng = np.random.default_rng(12)
+    network = Network("8C3-P2-8C3-P2-10", (14, 14, 1))
+    network.initialise([(-60, 80), (-30, 30), (-2, 2)], rng)
+    t_in, delta = drawn_times(rng, n, (14, 14, 1), 100), rng.normal(size=(n, 10))
+    threads = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        one = everything(network, t_in, delta)
+        numba.set_num_threads(threads)
+        many = everything(network, t_in, delta)
+    finally:
+        numba.set_num_threads(threads)
+    for a, b in zip(one, many, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_an_image_does_not_depend_on_its_batch():
+    rng = np.random.default_rng(13)
+    network = drawn_network(rng, "6C3-P2-5", (8, 8, 1))
+    t_in = drawn_times(rng, 9, (8, 8, 1))
+    together = [s.t_post.copy() for s in network.forward(t_in)]
+    for b in range(9):
+        for whole, alone in zip(together, network.forward(t_in[b : b + 1]), strict=True):
+            np.testing.assert_array_equal(whole[b], alone.t_post[0])
+
+
+small_nets = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=small_nets)
+def test_raising_a_weight_never_delays_its_neuron(seed):
+    rng = np.random.default_rng(seed)
+    network = drawn_network(rng, "30-4", (5, 3, 2))
+    t_in = drawn_times(rng, 2, (5, 3, 2))
+    before = network.forward(t_in)[-1].t_post.copy()
+    m = rng.integers(4)
+    network.w[0][m].reshape(-1)[rng.integers(30)] += rng.integers(1, 200) / EIGHTH
+    after = network.forward(t_in)[-1].t_post
+    assert (after[..., m] <= before[..., m]).all()
+    others = np.delete(np.arange(4), m)
+    np.testing.assert_array_equal(after[..., others], before[..., others])
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=small_nets, shift=st.integers(1, 9))
+def test_shifting_all_inputs_shifts_all_outputs(seed, shift):
+    rng = np.random.default_rng(seed)
+    t_in = drawn_times(rng, 2, (6, 6, 1))
+    times = []
+    for extra in (0, shift):
+        network = drawn_network(np.random.default_rng(seed + 1), "3C3-P2-4", (6, 6, 1), t_max=12 + extra)
+        shifted = np.where(t_in == 12, 12 + extra, t_in + extra).astype(np.int16)
+        times.append([s.t_post.copy() for s in network.forward(shifted)])
+    for early, late in zip(*times, strict=True):
+        np.testing.assert_array_equal(np.where(early == 12, 12 + shift, early + shift), late)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=small_nets)
+def test_inputs_may_be_permuted_with_their_weights(seed):
+    rng = np.random.default_rng(seed)
+    network = drawn_network(rng, "30-4", (30, 1, 1))
+    t_in = drawn_times(rng, 2, (30, 1, 1))
+    before = network.forward(t_in)[-1].t_post.copy()
+    order = rng.permutation(30)
+    network.w[0][...] = network.w[0][:, order]
+    np.testing.assert_array_equal(network.forward(t_in[:, order])[-1].t_post, before)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=small_nets)
+def test_doubling_weights_and_threshold_changes_nothing(seed):
+    rng = np.random.default_rng(seed)
+    network = Network("3C3-P2-4", (6, 6, 1), t_max=12)
+    double = Network("3C3-P2-4", (6, 6, 1), t_max=12, v_th=200.0)
+    network.initialise([(-40, 60), (-40, 60)], rng)
+    double.parameters[:] = 2 * network.parameters
+    t_in = drawn_times(rng, 2, (6, 6, 1))
+    for a, b in zip(network.forward(t_in), double.forward(t_in), strict=True):
+        np.testing.assert_array_equal(a.t_post, b.t_post)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=small_nets, window=st.integers(1, 4))
+def test_pooling_is_the_minimum_of_its_window(seed, window):
+    rng = np.random.default_rng(seed)
+    network = drawn_network(rng, f"2C3-P{window}-4", (8, 8, 1), padding="same")
+    states = network.forward(drawn_times(rng, 1, (8, 8, 1)))
+    size = 8 // window
+    cut = states[1].t_post[0, : size * window, : size * window]
+    minimum = cut.reshape(size, window, size, window, 2).min(axis=(1, 3))
+    np.testing.assert_array_equal(states[2].t_post[0], minimum)

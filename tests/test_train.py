@@ -1,0 +1,205 @@
+"""Learning: the optimiser against its formulas, exact resumption, independence of threads."""
+
+import numba
+import numpy as np
+import pytest
+from conftest import TINY
+
+from s4nn_ref.config import OptimiserConfig, read_config
+from s4nn_ref.data import load
+from s4nn_ref.errors import InputError
+from s4nn_ref.optimiser import Optimiser
+from s4nn_ref.train import Progress, Training, split_validation
+
+
+def plain_adam(w, gradients, eta, decay, beta1=0.9, beta2=0.999, eps=1e-8):
+    """Kingma and Ba 2015, algorithm 1, with decoupled weight decay."""
+    w, m, v = w.copy(), 0.0, 0.0
+    for t, g in enumerate(gradients, 1):
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        w = w - eta * (m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps) + decay * w)
+    return w
+
+
+@pytest.fixture
+def problem():
+    rng = np.random.default_rng(30)
+    w = rng.normal(size=9000)  # more than two chunks
+    shards = rng.normal(size=(5, 3, 9000))
+    return w, shards
+
+
+def optimise(config, w, shards, steps_in_epoch=2, epochs=5, n_images=4):
+    parameters = w.copy()
+    optimiser = Optimiser(config, parameters, [slice(0, 9000)], steps_in_epoch, epochs)
+    for step in shards:
+        grad = step.reshape(3, 90, 100).copy()
+        optimiser.update([grad], n_images)
+        assert not grad.any()  # zeroed for the next batch
+    return optimiser, parameters
+
+
+def test_adam_equals_its_formula(problem):
+    w, shards = problem
+    config = OptimiserConfig(eta=(0.1,), schedule="constant", weight_decay=(0.01,))
+    _, parameters = optimise(config, w, shards)
+    expected = plain_adam(w, shards.sum(axis=1) / 4, 0.1, 0.01)
+    np.testing.assert_allclose(parameters, expected, rtol=1e-10)
+
+
+def test_sgd_equals_its_formula(problem):
+    w, shards = problem
+    config = OptimiserConfig(eta=(0.1,), rule="sgd", beta1=0.5, schedule="constant")
+    _, parameters = optimise(config, w, shards)
+    momentum, expected = 0.0, w.copy()
+    for g in shards.sum(axis=1) / 4:
+        momentum = 0.5 * momentum + g
+        expected -= 0.1 * momentum
+    np.testing.assert_allclose(parameters, expected, rtol=1e-10)
+
+
+def test_weight_average(problem):
+    w, shards = problem
+    path, mean = [], w.copy()
+    for n in range(1, 6):
+        path.append(optimise(OptimiserConfig(ema=0.6, schedule="constant"), w, shards[:n])[1])
+    for n, current in enumerate(path, 1):
+        keep = min(0.6, (1 + n) / (10 + n))
+        mean = keep * mean + (1 - keep) * current
+    optimiser, _ = optimise(OptimiserConfig(ema=0.6, schedule="constant"), w, shards)
+    np.testing.assert_allclose(optimiser.w_mean, mean, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"schedule": "step", "decay_every": 2}, [1, 1, 0.9, 0.9, 0.81]),  # x 0.9 every 2 epochs
+        ({"schedule": "exponential", "decay": 0.5}, [1, 0.5, 0.25, 0.125, 0.0625]),
+        ({"schedule": "cosine"}, [0.5 * (1 + np.cos(np.pi * epoch / 5)) for epoch in range(5)]),
+        ({"schedule": "constant"}, [1] * 5),
+        ({"schedule": "constant", "warmup": 2}, [1 / 8, 5 / 8, 1, 1, 1]),
+    ],
+)
+def test_schedules(keys, expected):
+    optimiser = Optimiser(OptimiserConfig(**keys), np.zeros(3), [slice(0, 3)], 4, 5)
+    rates = []
+    for epoch in range(5):
+        optimiser.step = 4 * epoch
+        rates.append(optimiser.rate())
+    assert rates == pytest.approx(expected)
+
+
+@pytest.fixture
+def training(data_dir, tiny_toml):
+    def make(**changes):
+        config = read_config(tiny_toml).with_training(**changes)
+        learn, validate = split_validation(load("tiny", "train", data_dir), config)
+        return Training(config, learn, validate)
+
+    return make
+
+
+class StopAfter(Progress):
+    """Ask for a stop, as Ctrl-C does, after so many batches."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def batch(self, images, cost, accuracy):
+        self.left -= 1
+        if self.left == 0:
+            import signal
+
+            signal.raise_signal(signal.SIGINT)
+
+
+def state(t):
+    o = t.optimiser
+    return [t.network.parameters, o.m, o.v, o.w_mean, t.best]
+
+
+def without_times(history):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in history]
+
+
+@pytest.mark.parametrize("stop_after", [1, 22, 23, 50])  # first batch, before, at and behind an epoch's end
+def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, stop_after):
+    whole = training()
+    assert whole.run(tmp_path / "whole.npz", Progress())
+    assert whole.batches == 22
+    first = training()
+    assert not first.run(tmp_path / "part.npz", StopAfter(stop_after))
+    second = training()
+    second.restore(tmp_path / "part.npz")
+    assert second.optimiser.step == stop_after
+    assert second.run(tmp_path / "part.npz", Progress())
+    for a, b in zip(state(whole), state(second), strict=True):
+        assert a.tobytes() == b.tobytes()
+    assert without_times(whole.history) == without_times(second.history)
+    assert second.best_epoch == whole.best_epoch
+
+
+def test_threads_and_seed(training, tmp_path):
+    threads, results = numba.get_num_threads(), []
+    try:
+        for n, seed in ((1, 0), (threads, 0), (threads, 1)):
+            numba.set_num_threads(n)
+            run = training(seed=seed, epochs=1)
+            run.run(tmp_path / "c.npz", Progress())
+            results.append(run.network.parameters.tobytes())
+    finally:
+        numba.set_num_threads(threads)
+    assert results[0] == results[1]
+    assert results[1] != results[2]
+
+
+def test_it_learns(training, tmp_path):
+    run = training(epochs=12)
+    run.run(tmp_path / "c.npz", Progress())
+    # the cost says little at first: a silent output layer has hardly an error to tell of
+    assert run.history[0]["train_accuracy"] < 0.2 < 0.5 < run.history[-1]["train_accuracy"]
+
+
+def test_split_is_disjoint_and_whole(data_dir, tiny_toml):
+    dataset = load("tiny", "train", data_dir)
+    learn, validate = split_validation(dataset, read_config(tiny_toml))
+    together = np.concatenate([learn.images, validate.images])
+    assert sorted(map(bytes, together)) == sorted(map(bytes, dataset.images))
+    assert (len(learn.labels), len(validate.labels)) == (260, 40)
+    other, _ = split_validation(dataset, read_config(tiny_toml).with_training(seed=1))
+    assert other.images.tobytes() != learn.images.tobytes()
+
+
+def test_a_checkpoint_of_another_experiment_is_refused(training, tmp_path, tiny_toml):
+    run = training(epochs=1)
+    run.run(tmp_path / "c.npz", Progress())
+    with pytest.raises(InputError, match="another experiment: training was"):
+        training(epochs=2).restore(tmp_path / "c.npz")
+    tiny_toml.write_text(TINY.replace("lam = 30", "lam = 31"))
+    with pytest.raises(InputError, match="another experiment: learning was"):
+        training(epochs=1).restore(tmp_path / "c.npz")
+    tiny_toml.write_text(TINY)
+    other = training(epochs=1)
+    other.data = other.data.head(100)
+    with pytest.raises(InputError, match="other images"):
+        other.restore(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("size", [0, 10, 1000, -1])
+def test_a_cut_checkpoint_is_refused(training, tmp_path, size):
+    run = training(epochs=1)
+    path = tmp_path / "c.npz"
+    run.save(path)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(InputError, match="cut, corrupt or not"):
+        training(epochs=1).restore(path)
+
+
+def test_diverging_weights_are_reported(training, tmp_path):
+    run = training(epochs=1)
+    run.network.parameters[5] = np.nan
+    run.optimiser.w_mean[5] = np.nan
+    with pytest.raises(InputError, match="NaN or infinite in epoch 1"):
+        run.run(tmp_path / "c.npz", Progress())
+    assert not (tmp_path / "c.npz").exists()
