@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s4nn_ref import kernels
+from s4nn_ref import kernels, race
 from s4nn_ref.errors import InputError
 from s4nn_ref.structure import LayerSpec, parse_structure
 
@@ -177,8 +177,33 @@ class Network:
         v_peak = np.full(delta_out.shape, self.v_th, self.dtype)  # at threshold every surrogate is 1
         # D6: every input spike is causal for a silent output
         t_error = np.minimum(t_out, np.int16(self.t_max - 1))
-        neuron, depth = None, len(self.w)
-        for layer, pre, post in zip(reversed(self.layers), states[-2::-1], states[:0:-1], strict=True):
+        self._descend(len(self.layers), states, delta, v_peak, t_error, grad, surrogate, normalise)
+
+    def backward_race(self, states, labels, v_th, noise, grad, surrogate, normalise) -> np.ndarray:
+        """Temporal backpropagation of the smoothed race to the first output spike (D15, s4nn_ref/race.py).
+
+        labels : (B,); v_th, noise : of the race, potential units; the rest as in `backward`
+        Returns the cost of each image, (B,).
+        """
+        n, pre, w_out = len(labels), states[-2], self.w[-1].reshape(self.n_classes, -1)
+        t_pre, t_peak, v_peak = (array.reshape(n, -1) for array in (pre.t_post, pre.t_peak, pre.v_peak))
+        cost, delta = np.empty(n), np.empty(t_pre.shape, self.dtype)
+        w_pre = np.ascontiguousarray(w_out.T)
+        race.race_backward(
+            t_pre, t_peak, v_peak, w_pre, labels, float(v_th), float(noise), self.t_max, cost, delta, grad[-1]
+        )
+        self._descend(len(self.layers) - 1, states, delta, v_peak, t_peak, grad, surrogate, normalise)
+        return cost
+
+    def _descend(self, top, states, delta, v_peak, t_error, grad, surrogate, normalise) -> None:
+        """Carry an error down through the first `top` layers.
+
+        delta, v_peak, t_error : (B, N) dE/dt, peak potential and mask time of the neurons of layer `top`
+        """
+        n = len(delta)
+        neuron, depth = None, sum(layer.geometry is not None for layer in self.layers[:top])
+        for i in range(top - 1, -1, -1):
+            layer, pre, post = self.layers[i], states[i], states[i + 1]
             if layer.kind == "pool":
                 winner = post.winner.reshape(n, -1)
                 neuron = winner if neuron is None else np.take_along_axis(winner, neuron, axis=1)
@@ -200,5 +225,3 @@ class Network:
             )  # fmt: skip
             delta, v_peak, t_error = delta_pre.reshape(n, -1), pre.v_peak.reshape(n, -1), pre.t_peak.reshape(n, -1)
             neuron = None
-            if depth == 0:
-                break

@@ -124,14 +124,19 @@ class Training:
         Returns cost and whether the decision was right, (B,) each.
         """
         c, le, net = self.config.network, self.config.learning, self.network
-        states = net.forward(encode(images, c.t_max, self.config.data.rounding), le.v_th_output or None)
+        v_th = le.v_th_output or c.v_th
+        states = net.forward(encode(images, c.t_max, self.config.data.rounding), v_th)
         out = states[-1]
         t_out = out.t_post.reshape(len(labels), -1)
-        e = temporal_error(t_out, labels, le.lam, c.t_max, le.hinge)
         right = decide(t_out, out.v_peak.reshape(t_out.shape), out.v_end, c.t_max) == labels
-        net.backward(states, e, self._grad, le.surrogate, le.normalise)
+        if le.error == "race":
+            costs = net.backward_race(states, labels, v_th, le.noise, self._grad, le.surrogate, le.normalise)
+        else:
+            e = temporal_error(t_out, labels, le.lam, c.t_max, le.hinge)
+            costs = cost(e)
+            net.backward(states, e, self._grad, le.surrogate, le.normalise)
         self.optimiser.update(self._grad, len(labels))
-        return cost(e), right
+        return costs, right
 
     def run_epoch(self, progress: Progress, stop: dict) -> bool:
         """Learn the rest of the current epoch; returns whether it was finished (not stopped)."""

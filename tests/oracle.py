@@ -144,3 +144,33 @@ def apply_map(image, affine):
         if 0 <= yy < height and 0 <= xx < width:
             out[y, x] = image[yy, xx]
     return out
+
+
+def race_cost(v, label, v_th, noise):
+    """-log of the probability that output `label` fires first with escape noise, as defined, step by step."""
+    hazard = np.exp((v - v_th) / noise)
+    survival, right = 1.0, 0.0
+    for r in hazard:
+        right += survival * (1 - np.exp(-r.sum())) * r[label] / r.sum()
+        survival *= np.exp(-r.sum())
+    return -np.log(right)
+
+
+def race_backward(t_pre, t_peak_pre, w, label, v_th, noise, t_max):
+    """Error of the race through the output layer, one image: cost, dE/dt_pre, dE/dw.
+
+    t_pre, t_peak_pre (n,), w (classes, n). dE/dV by central differences.
+    """
+    trains = np.arange(t_max)[:, None] == t_pre
+    v = np.cumsum(trains @ w.T, axis=0)
+    error = np.zeros(v.shape)
+    for index in np.ndindex(v.shape):
+        step = np.zeros(v.shape)
+        step[index] = 1e-4
+        error[index] = (race_cost(v + step, label, v_th, noise) - race_cost(v - step, label, v_th, noise)) / 2e-4
+    delta, grad = np.zeros(len(t_pre)), np.zeros(w.shape)
+    for i, j in np.ndindex(w.shape):
+        if t_pre[j] < t_max:
+            grad[i, j] = error[t_pre[j] :, i].sum()
+        delta[j] -= w[i, j] * error[t_peak_pre[j] :, i].sum()
+    return race_cost(v, label, v_th, noise), delta, grad

@@ -1,0 +1,116 @@
+"""The race to the first output spike, smoothed: cross-entropy of the class that fires first (D15).
+
+Eq. 4 tells each output neuron when to fire. This error asks only who fires first, which is what the decision asks. Let
+the outputs fire with escape noise (Gerstner and Kistler 2002, section 5.3): output i has the hazard
+r_i(s) = exp((V_i(s) - v_th) / noise) in step s, and R = sum_i r_i. Then
+
+    survival     S(s)   = exp(-sum_{u <= s} R(u))
+    decision     q(s)   = S(s-1) (1 - exp(-R(s)))             probability that the first spike comes in step s
+    winner       p_i(s) = r_i(s) / R(s)                       softmax of V(s) / noise
+    right        P      = sum_s q(s) p_label(s)
+    cost         E      = -log P
+
+so a silent network is as wrong as one that fires for the wrong class, and where waiting would make the decision better,
+dE/dR says so: it weighs the decision now against those to come. With noise -> 0 this is the deterministic first spike.
+
+dE/dV_i(s) is an error at every step, not at the spike alone; Eqs. 10 and 12 then read, with the same causal masks,
+    dE/dw_ij = D_i(t_j),   delta_j = -sum_i w_ij D_i(t_j),   D_i(t) = sum_{s >= t} dE/dV_i(s).
+Derivation: docs/derivation.md. Oracle: tests/oracle.py::race.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+_LARGEST = 30.0  # of (V - v_th) / noise in a hazard: far beyond certainty, far below overflow
+
+
+@njit(cache=True, error_model="numpy")
+def _potentials(t_pre, w_pre, t_max):
+    """Output potentials at every step (Eq. 2): float64 (t_max, classes)."""
+    classes = w_pre.shape[1]
+    v = np.zeros((t_max, classes))
+    for j in range(t_pre.size):
+        t = t_pre[j]
+        if t < t_max:
+            for i in range(classes):
+                v[t, i] += w_pre[j, i]
+    for s in range(1, t_max):
+        for i in range(classes):
+            v[s, i] += v[s - 1, i]
+    return v
+
+
+@njit(cache=True, error_model="numpy")
+def race_cost(v, label, v_th, noise, error):
+    """Cost of the smoothed race; overwrites error (t_max, classes) with dE/dV.
+
+    v : (t_max, classes), output potentials at every step
+    """
+    steps, classes = v.shape
+    winner = np.empty((steps, classes))  # p_i(s)
+    rate, first, later = np.empty(steps), np.empty(steps), np.empty(steps)  # R(s), q(s), S(s)
+    survival, right = 1.0, 0.0
+    for s in range(steps):
+        largest = v[s].max()
+        total = 0.0
+        for i in range(classes):
+            winner[s, i] = np.exp((v[s, i] - largest) / noise)
+            total += winner[s, i]
+        for i in range(classes):
+            winner[s, i] /= total
+        rate[s] = total * np.exp(min((largest - v_th) / noise, _LARGEST))
+        later[s] = survival * np.exp(-rate[s])
+        first[s] = -survival * np.expm1(-rate[s])
+        right += first[s] * winner[s, label]
+        survival = later[s]
+    right = max(right, 1e-300)
+    behind = 0.0  # probability of a right decision after step s
+    for s in range(steps - 1, -1, -1):
+        now = winner[s, label]
+        gain = later[s] * now - behind  # dP/dR(s): decide now, or later?
+        for i in range(classes):
+            same = 1.0 if i == label else 0.0
+            change = first[s] * now * (same - winner[s, i]) + rate[s] * winner[s, i] * gain
+            error[s, i] = -change / (noise * right)
+        behind += first[s] * now
+    return -np.log(right)
+
+
+@njit(cache=True, error_model="numpy")
+def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, t_max, delta_pre, grad):
+    """race_backward of one image; adds to grad (classes, n), overwrites delta_pre (n,), returns the cost."""
+    classes = w_pre.shape[1]
+    v = _potentials(t_pre, w_pre, t_max)
+    error = np.empty((t_max, classes))
+    cost = race_cost(v, label, v_th, noise, error)
+    for s in range(t_max - 2, -1, -1):
+        for i in range(classes):
+            error[s, i] += error[s + 1, i]  # now D_i(s)
+    for j in range(t_pre.size):
+        delta_pre[j] = 0
+        if v_peak_pre[j] > 0:  # else its surrogate is 0, and it never fired
+            late = error[t_peak_pre[j]]
+            total = 0.0
+            for i in range(classes):
+                total -= w_pre[j, i] * late[i]  # Eq. 10
+            delta_pre[j] = total
+            if t_pre[j] < t_max:
+                for i in range(classes):
+                    grad[i, j] += late[i]  # Eq. 12
+    return cost
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def race_backward(t_pre, t_peak_pre, v_peak_pre, w_pre, labels, v_th, noise, t_max, cost, delta_pre, grad):
+    """Error of the smoothed race through the output layer.
+
+    t_pre, t_peak_pre, v_peak_pre : (B, n), state of the layer below   w_pre : (n, classes)   labels : (B,)
+    v_th, noise : potential units
+    Overwrites cost (B,) and delta_pre (B, n) = dE/dt_pre; adds the weight gradients to grad (S, classes, n).
+    """
+    n, n_shards = t_pre.shape[0], grad.shape[0]
+    for shard in prange(n_shards):
+        for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
+            cost[b] = _race_image(
+                t_pre[b], t_peak_pre[b], v_peak_pre[b], w_pre, labels[b], v_th, noise, t_max, delta_pre[b], grad[shard]
+            )
