@@ -167,18 +167,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")
 
     p = command("evaluate", run_evaluate, "figures of merit of a trained network on a data set")
-    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
     add_data(p)
     p.add_argument(
-        "--dataset", metavar="NAME", help="mnist, fashion-mnist, glyphs, or a folder of IDX files in the data"
+        "--dataset",
+        metavar="NAME",
+        help="mnist, fashion-mnist, glyphs or the name of a folder in DIR (default: what it was trained on)",
     )
-    p.add_argument("--split", choices=("test", "train"), default="test")
+    p.add_argument("--split", choices=("test", "train"), default="test", help="default: test")
     p.add_argument("--limit", type=_whole_number, metavar="N", help="only the first N images")
     add_threads(p)
     p.add_argument("--json", action="store_true", help="one JSON object")
 
     p = command("predict", run_predict, "recognise PNG files of any size, grey or colour")
-    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
     p.add_argument("images", type=Path, nargs="+", metavar="IMAGE.png")
     p.add_argument("--invert", action="store_true", help="the images are dark on light")
     p.add_argument("--json", action="store_true", help="one JSON object per image and line")
@@ -190,7 +192,7 @@ def parser() -> argparse.ArgumentParser:
     add_data(p)
 
     p = command("info", run_info, "layers, weights and origin of a trained network")
-    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
 
     p = command("compare", run_compare, "figures of finished runs beside the paper's")
     p.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="output folder of a training run")
