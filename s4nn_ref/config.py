@@ -45,7 +45,7 @@ class LearningConfig:
     noise: float = 10.0
     lam: float = 10.0  # Table 1
     hinge: bool = False
-    surrogate: typing.Literal["fired", "window", "window-fired"] = "fired"
+    surrogate: typing.Literal["fired", "window", "window-fired", "window-silent"] = "fired"
     normalise: typing.Literal["none", "signed-sum", "l1", "l2"] = "l2"
     v_th_output: float = 0.0
 

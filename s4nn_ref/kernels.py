@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit, prange
 
 # kinds of surrogate, dt/dV = -k(V)
-FIRED, WINDOW, WINDOW_FIRED = 0, 1, 2
+FIRED, WINDOW, WINDOW_FIRED, WINDOW_SILENT = 0, 1, 2, 3
 # kinds of normalisation, Eq. 11
 NONE, SIGNED_SUM, L1, L2 = 0, 1, 2, 3
 
@@ -183,13 +183,12 @@ def _synaptic_error_image(delta, v_peak, v_th, surrogate, normalise, g):
     one, zero = v_th / v_th, v_th - v_th  # in the precision of the network
     total = 0.0
     for i in range(delta.size):
-        fired = v_peak[i] >= v_th
-        if surrogate == FIRED:
-            k = one if fired else zero
-        else:
-            k = max(zero, one - abs(v_peak[i] - v_th) / v_th)
-            if surrogate == WINDOW_FIRED and not fired:
-                k = zero
+        k = max(zero, one - abs(v_peak[i] - v_th) / v_th)
+        if v_peak[i] >= v_th:
+            if surrogate == FIRED or surrogate == WINDOW_SILENT:
+                k = one
+        elif surrogate == FIRED or surrogate == WINDOW_FIRED:
+            k = zero
         g[i] = delta[i] * k
         if normalise == L2:
             total += g[i] * g[i]
@@ -209,7 +208,8 @@ def synaptic_error(delta, v_peak, v_th, surrogate, normalise, n_shards, g):
 
     delta, v_peak : (B, N), dE/dt_post and peak potential of the neurons that take the error
     surrogate     : FIRED k = 1 for a neuron that fired, 0 for a silent one (the paper's dt/dV = -1);
-                    WINDOW k = max(0, 1 - |V - v_th| / v_th) for all; WINDOW_FIRED the same for those that fired (D5)
+                    WINDOW k = max(0, 1 - |V - v_th| / v_th) for all; WINDOW_FIRED the same for those that fired, 0
+                    for silent ones; WINDOW_SILENT 1 for those that fired, the window for silent ones (D5)
     normalise     : NONE, SIGNED_SUM (Eq. 11 as printed), L1, L2 (D4)
     Overwrites g (B, N) with delta * k, normalised.
     Oracle: tests/oracle.py::synaptic_error

@@ -13,7 +13,10 @@ from s4nn_ref.structure import LayerSpec, parse_structure
 
 N_SHARDS = 8  # pieces of a batch; a constant, so that no bit depends on the number of threads
 
-SURROGATES = {"fired": kernels.FIRED, "window": kernels.WINDOW, "window-fired": kernels.WINDOW_FIRED}
+SURROGATES = {
+    "fired": kernels.FIRED, "window": kernels.WINDOW, "window-fired": kernels.WINDOW_FIRED,
+    "window-silent": kernels.WINDOW_SILENT,
+}  # fmt: skip
 NORMALISATIONS = {"none": kernels.NONE, "signed-sum": kernels.SIGNED_SUM, "l1": kernels.L1, "l2": kernels.L2}
 
 
@@ -168,7 +171,7 @@ class Network:
         states    : what `forward` returned
         delta_out : (B, classes), dE/dt of the output neurons (Eq. 9)
         grad      : what `gradients` returned; each shard's sum over its images of dE/dw is added to its entry
-        surrogate : "fired", "window" or "window-fired", of the hidden layers; the output's is always 1 (D5)
+        surrogate : a key of SURROGATES, of the hidden layers; the output's is always 1 (D5)
         normalise : "none", "signed-sum", "l1" or "l2" over each layer's neurons (Eq. 11, D4)
         """
         n = len(delta_out)

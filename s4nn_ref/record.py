@@ -67,7 +67,7 @@ def write_record(folder: Path, config: Config, content: dict, responses: Respons
     write_json(
         folder / "record.json",
         {"format": RECORD_FORMAT, "experiment": config.name, "seed": config.training.seed,
-         "config": config.as_dict(), "environment": environment(), **content},
+         "config": config.as_dict(), **content},
     )  # fmt: skip
 
 

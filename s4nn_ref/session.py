@@ -8,7 +8,7 @@ from s4nn_ref.data import Dataset, load
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import Responses, figures_of_merit, respond
 from s4nn_ref.progress import TerminalProgress, images_bar
-from s4nn_ref.record import read_record, write_record
+from s4nn_ref.record import environment, read_record, write_record
 from s4nn_ref.report import comparison_text
 from s4nn_ref.storage import network_of, write_atomically, write_weights
 from s4nn_ref.train import Training, split_validation
@@ -45,6 +45,7 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
     config = read_config(config_path).with_training(seed=seed, epochs=epochs)
     out = Path(out or Path("runs") / config.name / f"seed{config.training.seed}")
     _claim(out, resume, force)
+    ran_with = environment()  # now: the checkout may change while a long run goes on
     dataset = load(config.data.dataset, "train", data_dir)
     test = load(config.data.dataset, "test", data_dir)
     learn, validate = split_validation(dataset, config)
@@ -78,6 +79,7 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
     selected, responses = _judge(config, training.best, training.data, test)
     last, _ = _judge(config, training.evaluation_parameters(), training.data, test)
     content = {
+        "environment": ran_with,
         "dataset_sha256": {"train": dataset.sha256, "test": test.sha256},
         "limit": limit,
         "seconds": {

@@ -95,9 +95,10 @@ def synaptic_error(delta, v_peak, v_th, surrogate, normalise):
     """Eq. 8's dE/dt dt/dV without its sign, normalised by Eq. 11 or one of its readings. All (n,)."""
     g = []
     for d, v in zip(delta, v_peak, strict=True):
-        k = 1.0 if surrogate == "fired" else max(0.0, 1.0 - abs(v - v_th) / v_th)
-        if surrogate != "window" and v < v_th:
-            k = 0.0
+        window = max(0.0, 1.0 - abs(v - v_th) / v_th)
+        of_fired = {"fired": 1.0, "window": window, "window-fired": window, "window-silent": 1.0}
+        of_silent = {"fired": 0.0, "window": window, "window-fired": 0.0, "window-silent": window}
+        k = (of_fired if v >= v_th else of_silent)[surrogate]
         g.append(d * k)
     g = np.array(g)
     total = {
