@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
 
-.PHONY: help demo mnist mnist-literal test lint clean
+.PHONY: .venv help demo mnist mnist-literal test lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
@@ -12,30 +12,32 @@ help:
 	@echo "make mnist-literal  the paper's printed settings"
 	@echo "make lint | clean"
 
-.venv: setup.cfg pyproject.toml requirements.lock
+.venv: .venv/installed
+
+.venv/installed: setup.cfg pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	touch .venv
+	touch $@
 
-demo: .venv
+demo: .venv/installed
 	$(BIN)/s4nn train experiments/demo.toml --force
 	$(BIN)/s4nn evaluate runs/demo/seed0/weights.npz
 
-mnist: .venv
+mnist: .venv/installed
 	$(call TRAIN,mnist)
 	$(call TRAIN,mnist-plus)
 	@echo
 	$(BIN)/s4nn compare runs/mnist/seed0 runs/mnist-plus/seed0
 
-mnist-literal: .venv
+mnist-literal: .venv/installed
 	$(call TRAIN,mnist-literal)
 
-test: .venv
+test: .venv/installed
 	$(BIN)/python -m pytest
 
-lint: .venv
+lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 

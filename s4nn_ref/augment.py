@@ -37,7 +37,7 @@ def apply_maps(images, affine, out):
     """Resample images through affine maps, nearest neighbour, 0 outside.
 
     images : uint8 (B, H, W)   affine : float64 (B, 2, 3), see draw_maps   Overwrites out (B, H, W).
-    Oracle: tests/oracle.py::apply_maps
+    Oracle: tests/oracle.py::apply_map
     """
     n, height, width = images.shape
     centre_y, centre_x = (height - 1) / 2, (width - 1) / 2

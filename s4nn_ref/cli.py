@@ -101,7 +101,7 @@ def run_data(args) -> int:
                 raise InputError(f"no mirror is known for {name!r}; known: {', '.join(data.MIRRORS)}")
             for filename in data.FILES.values():
                 if data.find(name, filename, args.data) is None:
-                    data.fetch(name, filename)
+                    data.fetch(name, filename, args.data)
         for path, digest in data.verify(name, args.data):
             known = "original" if name in data.SHA256 else "no checksum known"
             print(f"{path}: {known}, sha256 {digest}")
@@ -129,10 +129,17 @@ def run_train(args) -> int:
     return train(args.config, args.data, args.out, args.seed, args.epochs, args.limit, args.resume, args.force)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str):
+        self.exit(2, f"s4nn: {message}; see {self.prog} --help\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line, see --help."""
     raw = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="s4nn", formatter_class=raw, epilog=EXAMPLES,
         description="DS4NN: deep spiking networks with one spike per neuron, trained by temporal backpropagation.",
     )  # fmt: skip
@@ -205,7 +212,9 @@ def main(argv: list[str] | None = None) -> int:
     from s4nn_ref.errors import InputError
 
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()  # here, where a full disk can still be told of
+        return code
     except InputError as error:
         print(f"s4nn: {error}", file=sys.stderr)
         return 2
@@ -215,6 +224,12 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"s4nn: {error.filename or 'output'}: {error.strerror}; free space or write elsewhere", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("s4nn: not enough memory; use a smaller network or batch", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

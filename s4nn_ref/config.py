@@ -46,7 +46,7 @@ class LearningConfig:
     lam: float = 10.0  # Table 1
     hinge: bool = False
     surrogate: typing.Literal["fired", "window", "window-fired", "window-silent"] = "fired"
-    normalise: typing.Literal["none", "signed-sum", "l1", "l2"] = "l2"
+    normalise: typing.Literal["none", "signed-sum", "l1", "l2"] = "none"
     v_th_output: float = 0.0
 
 
@@ -202,6 +202,8 @@ def _in_range(config: Config) -> None:
         ("optimiser.warmup", o.warmup, o.warmup >= 0, ">= 0"),
         ("augment.shift", a.shift, a.shift >= 0, ">= 0"),
         ("augment.probability", a.probability, 0 <= a.probability <= 1, "in [0, 1]"),
+        ("augment.rotation", a.rotation, 0 <= a.rotation <= 180, "in [0, 180]"),
+        ("augment.shear", a.shear, 0 <= a.shear < 1, "in [0, 1)"),
         ("augment.scale", a.scale, 0 <= a.scale < 1, "in [0, 1)"),
         ("training.epochs", t.epochs, t.epochs >= 0, ">= 0"),
         ("training.batch", t.batch, t.batch >= 1, ">= 1"),
@@ -253,6 +255,8 @@ def read_config(path: Path) -> Config:
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)
+        if "name" in table:
+            raise InputError("name: an experiment is called as its file; remove the key")
         return config_of_dict(table, name=path.stem)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; experiments are in experiments/*.toml") from None

@@ -6,6 +6,7 @@ The checksum is of the uncompressed IDX bytes: gz files differ from mirror to mi
 import gzip
 import hashlib
 import os
+import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,9 +132,11 @@ def cache_dir() -> Path:
 
 def search_path(data_dir: Path | None = None) -> list[Path]:
     """Folders searched for NAME/train-images-idx3-ubyte[.gz] and so on, first found wins."""
-    if data_dir is not None:
-        return [Path(data_dir)]
-    folders = [Path(os.environ["S4NN_DATA"])] if os.environ.get("S4NN_DATA") else []
+    given = [data_dir, os.environ.get("S4NN_DATA")]
+    folders = [Path(folder) for folder in given if folder]
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder; correct --data or S4NN_DATA, or leave it out")
     return [*folders, Path(__file__).resolve().parent.parent / "data", cache_dir()]
 
 
@@ -146,31 +149,32 @@ def find(name: str, filename: str, data_dir: Path | None = None) -> Path | None:
     return None
 
 
-def fetch(name: str, filename: str) -> Path:
-    """Download one file from the first mirror that serves the right bytes; returns its path in the cache.
+def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
+    """Download one file from the first mirror that serves the right bytes, into data_dir or the cache.
 
-    Raises InputError where no mirror does, or none is known for this data set.
+    Returns its path. Raises InputError where no mirror does, or none is known for this data set.
     """
     import pooch
 
     if name not in MIRRORS:
+        folders = ", ".join(map(str, search_path(data_dir)))
         raise InputError(
-            f"{name}/{filename} not found in {', '.join(map(str, search_path()))}, and no mirror is known for {name}; "
+            f"{name}/{filename} not found in {folders}, and no mirror is known for {name}; "
             "put the IDX files there, or name their folder by --data or S4NN_DATA"
         )
+    folder = (data_dir or cache_dir()) / name
     failures = []
     for mirror in MIRRORS[name]:
         url = f"{mirror}{filename}.gz"
         try:
-            path = Path(
-                pooch.retrieve(url, known_hash=None, fname=f"{filename}.gz", path=cache_dir() / name, progressbar=False)
-            )
+            bar = sys.stderr.isatty()
+            path = Path(pooch.retrieve(url, known_hash=None, fname=f"{filename}.gz", path=folder, progressbar=bar))
             if hashlib.sha256(_read(path)).hexdigest() == SHA256[name][filename]:
                 return path
             failures.append(f"{url}: wrong checksum")
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; ours are ValueErrors
             failures.append(f"{url}: {type(error).__name__}")
-        (cache_dir() / name / f"{filename}.gz").unlink(missing_ok=True)
+        (folder / f"{filename}.gz").unlink(missing_ok=True)
     raise InputError(
         f"cannot download {name}/{filename} ({'; '.join(failures)}); get the IDX files elsewhere "
         f"and name their folder by --data or S4NN_DATA"
@@ -202,8 +206,6 @@ def load(name: str, split: str, data_dir: Path | None = None) -> Dataset:
         filename = FILES[split, what]
         path = find(name, filename, data_dir)
         if path is None:
-            if data_dir is not None:
-                raise InputError(f"{data_dir}/{name}/{filename}[.gz] not found; correct --data or leave it out")
             path = fetch(name, filename)
         content = _read(path)
         arrays[what] = parse_idx(content, what, path)  # first: it tells more than a checksum

@@ -11,7 +11,7 @@ Sums      Potentials are added in the order of time, then of the synapse's index
           the threads. The same input gives the same bits on any number of threads.
 
 Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv), section 2.1 (spike_pool), Eq. 8 and 11 (synaptic_error), Eqs. 10 and
-12 (if_conv_backward). Departures D1-D9 in docs/deviations.md. Oracles: tests/oracle.py, functions of the same names.
+12 (if_conv_backward). Departures D2-D9 in docs/deviations.md. Oracles: tests/oracle.py, functions of the same names.
 """
 
 import numpy as np
@@ -131,7 +131,7 @@ def if_conv(t_pre, w, v_th, geometry, t_max, n_shards, t_post, t_peak, v_peak, v
     v_th  : scalar of w's type, > 0
     Overwrites t_post, t_peak, v_peak (B, P, M), and v_end (B, M): the potentials of the last position after the last
     spike, which for a dense layer is the end of the simulation.
-    Departures: D1, D2.   Oracle: tests/oracle.py::if_conv
+    Departures: D2, D3.   Oracle: tests/oracle.py::if_conv
     """
     n = t_pre.shape[0]
     for shard in prange(n_shards):
@@ -185,9 +185,9 @@ def _synaptic_error_image(delta, v_peak, v_th, surrogate, normalise, g):
     for i in range(delta.size):
         k = max(zero, one - abs(v_peak[i] - v_th) / v_th)
         if v_peak[i] >= v_th:
-            if surrogate == FIRED or surrogate == WINDOW_SILENT:
+            if surrogate in (FIRED, WINDOW_SILENT):
                 k = one
-        elif surrogate == FIRED or surrogate == WINDOW_FIRED:
+        elif surrogate in (FIRED, WINDOW_FIRED):
             k = zero
         g[i] = delta[i] * k
         if normalise == L2:

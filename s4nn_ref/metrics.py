@@ -69,7 +69,7 @@ def respond(
 
 
 def figures_of_merit(r: Responses, labels: np.ndarray) -> dict:
-    """Every figure of merit of DESIGN, from raw responses.
+    """Every figure of merit, from raw responses.
 
     labels : (n,)
     Returns a JSON-ready dictionary; accuracies and shares in [0, 1], times in steps, spikes per image.

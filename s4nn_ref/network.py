@@ -50,8 +50,8 @@ class Network:
     ----------
     structure   : e.g. "64C3-P2-128C3-P2-10"
     input_shape : (H, W, C)
-    t_max       : last time step; a neuron that holds it is silent
-    v_th        : threshold of every neuron, potential units
+    t_max       : last time step, at most 16383; a neuron that holds it is silent
+    v_th        : threshold of every neuron, > 0, potential units
     padding     : "valid" or "same"
     pool_ties   : "index" or "potential": which of several earliest neurons of a pooling window takes its error (D8)
     dtype       : float32, or float64 for gradient checks
@@ -63,8 +63,6 @@ class Network:
 
     def __init__(self, structure, input_shape=(28, 28, 1), t_max=100, v_th=100.0, padding="valid", pool_ties="index",
                  dtype=np.float32):  # fmt: skip
-        if not (1 <= t_max < 2**14 and v_th > 0):
-            raise InputError(f"network: t_max must be in [1, 16383] and v_th > 0, not t_max = {t_max}, v_th = {v_th}")
         self.structure, self.input_shape, self.padding, self.pool_ties = (
             structure,
             tuple(input_shape),
@@ -91,10 +89,6 @@ class Network:
 
     def initialise(self, ranges, rng: np.random.Generator) -> None:
         """Draw the weights of layer l uniformly from ranges[l] = (low, high), potential units (Table 1)."""
-        if len(ranges) != len(self.w):
-            raise InputError(
-                f"init: {self.structure} has {len(self.w)} weighted layers, but {len(ranges)} ranges were given"
-            )
         for w, (low, high) in zip(self.w, ranges, strict=True):
             w[...] = rng.uniform(low, high, w.shape)
 
@@ -228,3 +222,9 @@ class Network:
             )  # fmt: skip
             delta, v_peak, t_error = delta_pre.reshape(n, -1), pre.v_peak.reshape(n, -1), pre.t_peak.reshape(n, -1)
             neuron = None
+
+
+def network_of(config, dtype=np.float32) -> Network:
+    """The network of an experiment (s4nn_ref.config.Config), weights zero."""
+    n = config.network
+    return Network(n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, dtype)

@@ -36,8 +36,8 @@ def _adam(w, g, m, v, eta, decay, beta1, beta2, eps, correct1, correct2, one, ti
         m_new = beta1 * m[i] + (one - beta1) * g[i]
         v_new = beta2 * v[i] + (one - beta2) * g[i] * g[i]
         # moments of synapses that rest would decay into denormal numbers, a hundred times slower to compute with
-        m[i] = m_new if abs(m_new) > tiny else one - one
-        v[i] = v_new if v_new > tiny else one - one
+        m[i] = one - one if abs(m_new) < tiny else m_new
+        v[i] = one - one if v_new < tiny else v_new
         w[i] -= eta * ((m[i] / correct1) / (np.sqrt(v[i] / correct2) + eps) + decay * w[i])
 
 

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
 from s4nn_ref.ds4nn import decide
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -33,25 +32,19 @@ def read_image(path: Path, shape: tuple[int, int], invert: bool = False) -> np.n
     invert : for dark writing on light ground; the networks expect light on dark
     Raises InputError on a file that is missing, no PNG or damaged.
     """
-    from matplotlib.image import imread
-
     try:
-        if Path(path).read_bytes()[:8] != PNG_SIGNATURE:
-            raise InputError(f"{path} is no PNG file; convert it first")
-        image = np.asarray(imread(path, format="png"), float)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or 'damaged PNG'}") from None
-    except (ValueError, SyntaxError, EOFError) as error:
-        raise InputError(f"{path} is a damaged PNG: {error}") from None
-    if image.max() > 1.0:  # 16-bit grey comes unscaled
-        image /= 65535.0
-    if image.ndim == 3:
-        if image.shape[2] in (2, 4):
-            alpha = image[..., -1:]
-            image = image[..., :-1] * alpha + (1.0 - alpha)
-        image = image @ (0.299, 0.587, 0.114) if image.shape[2] == 3 else image[..., 0]  # ITU-R BT.601 luma
+        with Image.open(path, formats=["PNG"]) as file:
+            if file.mode.startswith("I"):  # 16-bit grey
+                image = np.asarray(file, float) / 65535.0
+            else:
+                rgba = np.asarray(file.convert("RGBA"), float) / 255.0
+                alpha = rgba[..., 3]
+                luma = rgba[..., :3] @ (0.299, 0.587, 0.114)  # ITU-R BT.601
+                image = luma * alpha + (1.0 - alpha)
+    except UnidentifiedImageError:
+        raise InputError(f"{path} is no PNG file; convert it first") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'damaged PNG'}") from None
     if image.shape != shape:
         factors = np.array(shape) / image.shape
         blur = np.maximum(1.0 / factors - 1.0, 0.0) / 2.0  # no aliasing where the image shrinks

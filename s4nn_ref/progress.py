@@ -1,5 +1,7 @@
 """Progress on a terminal (tqdm), and the line that every epoch leaves."""
 
+import os
+import sys
 from contextlib import contextmanager
 
 from tqdm import tqdm
@@ -30,7 +32,7 @@ class TerminalProgress(Progress):
     """One bar over all images of the run, with the time left, and a line per epoch."""
 
     def __init__(self, epochs: int, images: int, done: int):
-        self.epochs, self.images = epochs, images
+        self.epochs, self.deaf = epochs, False
         self.bar = tqdm(
             total=epochs * images, initial=done, unit="img", unit_scale=True, smoothing=0.05, leave=False, disable=None
         )
@@ -44,11 +46,14 @@ class TerminalProgress(Progress):
             self.bar.update(images)
 
     def end_epoch(self, row: dict) -> None:
-        self.message(epoch_line(row, self.epochs))
-
-    def message(self, text: str) -> None:
-        with tqdm.external_write_mode():
-            print(text, flush=True)
+        if self.deaf:
+            return
+        try:
+            with tqdm.external_write_mode():
+                print(epoch_line(row, self.epochs), flush=True)
+        except BrokenPipeError:  # nobody reads any more; the training matters more than its lines
+            self.deaf = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def close(self) -> None:
         self.bar.close()

@@ -15,7 +15,7 @@ dE/dR says so: it weighs the decision now against those to come. With noise -> 0
 
 dE/dV_i(s) is an error at every step, not at the spike alone; Eqs. 10 and 12 then read, with the same causal masks,
     dE/dw_ij = D_i(t_j),   delta_j = -sum_i w_ij D_i(t_j),   D_i(t) = sum_{s >= t} dE/dV_i(s).
-Derivation: docs/derivation.md. Oracle: tests/oracle.py::race.
+Derivation: docs/derivation.md. Oracle: tests/oracle.py::race_cost, race_backward.
 """
 
 import numpy as np
@@ -88,15 +88,14 @@ def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, t_max,
             error[s, i] += error[s + 1, i]  # now D_i(s)
     for j in range(t_pre.size):
         delta_pre[j] = 0
-        if v_peak_pre[j] > 0:  # else its surrogate is 0, and it never fired
-            late = error[t_peak_pre[j]]
+        if v_peak_pre[j] > 0:  # else its surrogate is 0
             total = 0.0
             for i in range(classes):
-                total -= w_pre[j, i] * late[i]  # Eq. 10
+                total -= w_pre[j, i] * error[t_peak_pre[j], i]  # Eq. 10
             delta_pre[j] = total
-            if t_pre[j] < t_max:
-                for i in range(classes):
-                    grad[i, j] += late[i]  # Eq. 12
+        if t_pre[j] < t_max:
+            for i in range(classes):
+                grad[i, j] += error[t_pre[j], i]  # Eq. 12
     return cost
 
 

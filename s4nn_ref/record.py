@@ -18,10 +18,17 @@ from s4nn_ref.storage import read_npz, write_json, write_npz
 RECORD_FORMAT = "s4nn_ref record 1"
 
 
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+
 def _git(*arguments: str) -> str | None:
-    folder = Path(__file__).resolve().parent.parent
+    """Output of a git command in the checkout; None outside one (an installed package in another repository)."""
+    if not (_CHECKOUT / ".git").exists():
+        return None
     try:
-        result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        result = subprocess.run(
+            ["git", *arguments], cwd=_CHECKOUT, capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()

@@ -4,15 +4,13 @@ import io
 import json
 import os
 import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from s4nn_ref.config import Config, config_of_dict
 from s4nn_ref.errors import InputError
-from s4nn_ref.network import Network
+from s4nn_ref.network import Network, network_of
 
 WEIGHTS_FORMAT = "s4nn_ref weights 1"
 
@@ -23,7 +21,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises InputError where the disk is full or the folder cannot be written; the old file is then untouched.
     """
     path = Path(path)
-    temporary = None
+    temporary, written = None, False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -33,12 +31,14 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        written = True
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise InputError(
             f"cannot write {path}: {error.strerror}; free space or choose another --out (nothing was overwritten)"
         ) from None
+    finally:
+        if temporary and not written:  # also where Ctrl-C came in between
+            Path(temporary).unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -60,7 +60,7 @@ def read_npz(path: Path) -> tuple[dict, dict]:
         meta = json.loads(str(arrays.pop("meta")))
     except FileNotFoundError:
         raise InputError(f"{path} not found") from None
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+    except Exception as error:  # a damaged archive may raise anything at all
         raise InputError(f"{path} is cut, corrupt or not a file of s4nn ({type(error).__name__}: {error})") from None
     if not isinstance(meta, dict):
         raise InputError(f"{path} is not a file of s4nn")
@@ -73,12 +73,6 @@ def write_weights(path: Path, config: Config, parameters: np.ndarray) -> None:
     views = network.views(parameters)
     meta = {"format": WEIGHTS_FORMAT, "config": config.as_dict()}
     write_npz(path, {f"w{i}": w for i, w in enumerate(views)}, meta)
-
-
-def network_of(config: Config, dtype=np.float32) -> Network:
-    """The experiment's network, weights zero."""
-    n = config.network
-    return Network(n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, dtype)
 
 
 def read_weights(path: Path) -> tuple[Network, Config]:

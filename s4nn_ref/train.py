@@ -19,9 +19,9 @@ from s4nn_ref.ds4nn import cost, decide, temporal_error
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import figures_of_merit, respond
-from s4nn_ref.network import N_SHARDS
+from s4nn_ref.network import N_SHARDS, network_of
 from s4nn_ref.optimiser import Optimiser
-from s4nn_ref.storage import network_of, read_npz, write_npz
+from s4nn_ref.storage import read_npz, write_npz
 
 CHECKPOINT_FORMAT = "s4nn_ref checkpoint 1"
 _INIT, _SPLIT, _SHUFFLE, _AUGMENT = range(4)  # purposes of random draws
@@ -32,7 +32,7 @@ def split_validation(dataset: Dataset, config: Config) -> tuple[Dataset, Dataset
     n = config.data.validation
     if n >= len(dataset.labels):
         raise InputError(
-            f"data.validation = {n} leaves no training image of {len(dataset.labels)}; lower it or raise --limit"
+            f"data.validation = {n} leaves no training image of the {len(dataset.labels)} of {dataset.name}; lower it"
         )
     order = np.random.default_rng((config.training.seed, _SPLIT)).permutation(len(dataset.labels))
     parts = np.sort(order[n:]), np.sort(order[:n])
@@ -63,12 +63,11 @@ def deferred_interrupt():
 
 
 class Progress:
-    """What a training run tells while it works; the base class is silent."""
+    """What a training run tells while it works; this one is silent."""
 
     def start_epoch(self, epoch: int) -> None: ...
     def batch(self, images: int, cost: float, accuracy: float) -> None: ...
     def end_epoch(self, row: dict) -> None: ...
-    def message(self, text: str) -> None: ...
 
 
 @dataclass
@@ -167,11 +166,6 @@ class Training:
     def close_epoch(self) -> dict:
         """Validate, append the epoch's row to the history, remember the weights if they are the best so far."""
         parameters = self.evaluation_parameters()
-        if not np.isfinite(parameters).all():
-            raise InputError(
-                f"weights became NaN or infinite in epoch {self.epoch + 1}; lower optimiser.eta "
-                "(the checkpoint of the epoch before is kept)"
-            )
         r = self.running
         row = {
             "epoch": self.epoch + 1,
@@ -188,20 +182,30 @@ class Training:
                 respond(self.averaged, self.validate.images, self.config.data.rounding), self.validate.labels
             )
             row["validation"] = {key: value for key, value in figures.items() if key not in ("aft", "n")}
-        score = row.get("validation", {}).get("accuracy_strict", 0.0)
-        best_score = self.history[self.best_epoch - 1]["validation"]["accuracy_strict"] if self.best_epoch else -1.0
-        if self.config.training.select == "last" or not len(self.validate.labels) or score > best_score:
-            self.best[:] = parameters
-            self.best_epoch = self.epoch + 1
         self.history.append(row)
+        if self.config.training.select == "last" or self._is_best(row):
+            self.best[:] = parameters
+            self.best_epoch = row["epoch"]
         self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
         return row
+
+    def _is_best(self, row: dict) -> bool:
+        """Whether an epoch's validation accuracy is above that of the best so far; always, without validation."""
+        if "validation" not in row or not self.best_epoch:
+            return True
+        best = self.history[self.best_epoch - 1]
+        return row["validation"]["accuracy_strict"] > best["validation"]["accuracy_strict"]
 
     # ---------------------------------------------------------------------------------------------- checkpoints
 
     def save(self, path: Path) -> None:
-        """Everything that decides how the run goes on."""
+        """Everything that decides how the run goes on. Raises InputError, and keeps the old file, on NaN weights."""
         o = self.optimiser
+        if not np.isfinite(self.network.parameters).all():
+            raise InputError(
+                f"weights became NaN or infinite behind epoch {self.epoch}; lower optimiser.eta "
+                "(the checkpoint before is kept)"
+            )
         meta = {
             "format": CHECKPOINT_FORMAT, "config": self.config.as_dict(), "epoch": self.epoch, "batch": self.batch,
             "step": o.step, "running": vars(self.running), "history": self.history, "best_epoch": self.best_epoch,
@@ -236,11 +240,13 @@ class Training:
     def run(self, checkpoint: Path, progress: Progress) -> bool:
         """Train to the end, saving after every epoch; returns False where it was interrupted, its state saved."""
         with deferred_interrupt() as stop:
+            self.save(checkpoint)  # now, should the disk be full
             while self.epoch < self.config.training.epochs:
                 finished = self.run_epoch(progress, stop)
-                if finished:
-                    progress.end_epoch(self.close_epoch())
+                row = self.close_epoch() if finished else None
                 self.save(checkpoint)
+                if row:
+                    progress.end_epoch(row)
                 if stop["set"] and (not finished or self.epoch < self.config.training.epochs):
                     return False
         return True

@@ -5,6 +5,9 @@ import os
 import struct
 from pathlib import Path
 
+# before numba is imported: even one core must show what two threads do
+os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, os.cpu_count() or 1)))
+
 import numpy as np
 import pytest
 
@@ -99,6 +102,6 @@ def s4nn(capsys):
 def real_data():
     """The folder named by S4NN_DATA, or a skip."""
     folder = os.environ.get("S4NN_DATA")
-    if not folder or not (Path(folder) / "mnist").is_dir():
-        pytest.skip("S4NN_DATA names no folder with mnist/: the tests on real MNIST are skipped")
+    if not folder or not all((Path(folder) / name).is_dir() for name in ("mnist", "fashion-mnist")):
+        pytest.skip("S4NN_DATA names no folder with mnist/ and fashion-mnist/: the tests on real data are skipped")
     return Path(folder)

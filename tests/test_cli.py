@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from conftest import TINY
 from matplotlib.image import imsave
+from PIL import Image
 
 from s4nn_ref import storage
 from s4nn_ref.cli import main
 from s4nn_ref.config import config_of_dict
+from s4nn_ref.predict import read_image
 from s4nn_ref.record import read_record, read_responses
 
 
@@ -83,6 +85,11 @@ def test_an_output_folder_is_not_overwritten(run_dir, s4nn, tiny_toml, data_dir)
     code, out, _ = s4nn(*train, "--resume")
     assert code == 0
     assert "is finished" in out
+    (run_dir / "checkpoint.npz").unlink()  # as in the shipped records
+    assert "is finished" in s4nn(*train, "--resume")[1]
+    assert_refused(s4nn(*train, "--resume", "--seed", 1), "another experiment")
+    # whatever else is wrong, the run is not discarded before it turned out
+    assert_refused(s4nn(*train, "--force", "--data", run_dir / "typo"), "is no folder")
     assert (run_dir / "weights.npz").read_bytes() == before
     assert s4nn(*train, "--force", "--seed", 1)[0] == 0
     assert (run_dir / "weights.npz").read_bytes() != before
@@ -104,6 +111,8 @@ def test_limit_and_file_as_output(s4nn, tiny_toml, data_dir, tmp_path):
         (('"8C3-P2-8C3-P2-10"', '"8C3-P2-8C3-P2-5"'), ["label 9", "output neurons 0..4"]),
         (("validation = 40", "validation = 300"), ["leaves no training image"]),
         (('dataset = "tiny"', 'dataset = "none"'), ["not found", "--data"]),
+        (("rotation = 10", "rotation = -5"), ["augment.rotation"]),
+        (("[network]", 'name = "x"\n[network]'), ["called as its file"]),
     ],
 )
 def test_bad_experiments_are_refused(s4nn, tiny_toml, data_dir, tmp_path, change, words):
@@ -127,9 +136,7 @@ def test_bad_usage(s4nn, tiny_toml, tmp_path, monkeypatch, data_dir):
         ["train", tiny_toml, "--threads", "0"],
         ["evaluate", "a", "--split", "x"],
     ):
-        code, _, err = s4nn(*arguments)
-        assert code == 2
-        assert "usage:" in err
+        assert_refused(s4nn(*arguments), "--help")
     assert_refused(s4nn("train", tmp_path / "no.toml"), "cannot read", "experiments/")
     assert_refused(s4nn("train", tiny_toml, "--threads", 9999), "--threads 9999")
     assert_refused(s4nn("train", tiny_toml, "--seed", -1, "--data", data_dir), "training.seed")
@@ -183,23 +190,32 @@ def test_weights_that_are_not_ours(s4nn, run_dir, data_dir, tmp_path):
     assert_refused(evaluate(tmp_path / "config.npz"), "does not end in a dense layer")
 
 
-@pytest.mark.parametrize("call", ["os.replace", "os.fsync"])
-def test_a_full_disk_loses_nothing(run_dir, s4nn, tiny_toml, data_dir, monkeypatch, call):
-    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+@pytest.mark.parametrize("files", range(7))  # checkpoints 0, 1, 2; weights, weights-last, responses, record
+def test_a_full_disk_loses_nothing(s4nn, tiny_toml, data_dir, tmp_path, monkeypatch, call, files):
+    train = ("train", tiny_toml, "--data", data_dir, "--out", tmp_path / "run", "--epochs", 2)
+    works, left = getattr(os, call), [files]
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return works(*arguments)
 
-    monkeypatch.setattr(call, full)
-    (run_dir / "record.json").unlink()
-    before.pop("record.json")
-    result = s4nn("train", tiny_toml, "--data", data_dir, "--out", run_dir, "--epochs", 2, "--resume")
-    assert_refused(result, "No space left on device", "nothing was overwritten")
-    assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
+    monkeypatch.setattr(os, call, full)
+    assert_refused(s4nn(*train), "No space left on device", "nothing was overwritten")
+    monkeypatch.undo()
+    names = ["checkpoint.npz", "weights.npz", "weights-last.npz", "responses.npz"]
+    expected = set(names[: max(files - 2, min(files, 1))])
+    assert {path.name for path in (tmp_path / "run").iterdir()} == expected
+    # room again: the run goes on to the same end
+    assert s4nn(*train, "--resume")[0] == 0
+    assert s4nn("compare", tmp_path / "run")[0] == 0
 
 
 def test_a_cut_checkpoint_is_refused_and_kept(run_dir, s4nn, tiny_toml, data_dir):
     checkpoint = run_dir / "checkpoint.npz"
+    (run_dir / "record.json").unlink()
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     result = s4nn("train", tiny_toml, "--data", data_dir, "--out", run_dir, "--epochs", 2, "--resume")
     assert_refused(result, "checkpoint.npz", "cut")
@@ -225,6 +241,16 @@ def test_predict(run_dir, s4nn, tmp_path, glyphs_100):
 
     network, _ = read_weights(weights)
     np.testing.assert_array_equal(first["t_out"], respond(network, images[:1]).t_out[0])
+    # 2-bit grey: black, two greys, white
+    steps = tmp_path / "steps.png"
+    Image.fromarray(np.repeat(np.arange(4, dtype=np.uint8) * 85, 7)[None].repeat(28, axis=0)).save(steps, bits=2)
+    assert sorted(set(read_image(steps, (28, 28)).ravel())) == [0, 85, 170, 255]
+    deep = tmp_path / "deep.png"
+    Image.fromarray(images[0].astype(np.uint16) * 257).save(deep)
+    np.testing.assert_array_equal(read_image(deep, (28, 28)), images[0])
+    clear = tmp_path / "clear.png"
+    Image.fromarray(np.zeros((28, 28, 4), np.uint8)).save(clear)
+    assert (read_image(clear, (28, 28)) == 255).all()  # transparent is paper
     _, out, _ = s4nn("predict", weights, inverted, "--invert", "--json")
     assert json.loads(out)["t_out"] == first["t_out"]
     code, out, err = s4nn("predict", weights, inverted, large, "--plot", tmp_path / "v.png")
@@ -242,7 +268,7 @@ def test_predict_refuses_what_is_no_image(run_dir, s4nn, tmp_path):
     imsave(tmp_path / "cut.png", np.zeros((9, 9)))
     content = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
-    assert_refused(s4nn("predict", weights, tmp_path / "cut.png"), "cut.png")
+    assert_refused(s4nn("predict", weights, tmp_path / "cut.png"), "cut.png", "damaged PNG")
     imsave(tmp_path / "good.png", np.zeros((9, 9)))
     result = s4nn("predict", weights, tmp_path / "good.png", "--plot", tmp_path / "none" / "v.png")
     assert result[0] == 2
@@ -255,7 +281,7 @@ def test_data_commands(s4nn, data_dir, tmp_path):
     code, out, _ = s4nn("data", "where", "tiny", "--data", data_dir)
     assert code == 0
     assert "train-images" in out
-    assert_refused(s4nn("data", "verify", "mnist", "--data", tmp_path), "s4nn data fetch mnist")
+    assert_refused(s4nn("data", "verify", "nothing", "--data", tmp_path), "s4nn data fetch nothing")
     assert_refused(s4nn("data", "fetch", "nothing"), "no mirror is known")
 
 
@@ -300,9 +326,9 @@ def test_ctrl_c_saves_and_resume_gives_the_same_bits(tiny_toml, data_dir, tmp_pa
     process = subprocess.Popen(
         [*map(str, command), "--out", tmp_path / "part"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    lines = [process.stdout.readline()]
-    while "epoch" not in lines[-1]:
-        lines.append(process.stdout.readline())
+    for line in process.stdout:  # ends too should the process die
+        if line.startswith("epoch"):
+            break
     time.sleep(0.05)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -315,6 +341,28 @@ def test_ctrl_c_saves_and_resume_gives_the_same_bits(tiny_toml, data_dir, tmp_pa
     part, whole = (storage.read_npz(tmp_path / name / "checkpoint.npz")[0] for name in ("part", "whole"))
     for key in whole:
         assert part[key].tobytes() == whole[key].tobytes(), key
+
+
+def test_output_that_nobody_reads_does_not_stop_a_run(tiny_toml, data_dir, tmp_path):
+    command = [sys.executable, "-m", "s4nn_ref.cli", "train", tiny_toml, "--data", data_dir, "--epochs", "3"]
+    process = subprocess.Popen(
+        [*map(str, command), "--out", tmp_path / "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+    assert len(read_record(tmp_path / "run")["history"]) == 3
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_to_a_full_disk_is_one_line(run_dir):
+    command = [sys.executable, "-m", "s4nn_ref.cli", "info", str(run_dir / "weights.npz")]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 2
+    assert result.stderr.startswith("s4nn: ")
+    assert "No space left" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_weights_round_trip(tmp_path):

@@ -78,8 +78,9 @@ def test_search_order(data_dir, monkeypatch, tmp_path):
     monkeypatch.setenv("S4NN_DATA", str(data_dir))
     assert data.load("tiny", "test").labels.size == 60
     assert data.search_path()[0] == data_dir
-    assert data.search_path(tmp_path) == [tmp_path]
-    with pytest.raises(InputError, match="--data"):
+    assert data.search_path(tmp_path)[:2] == [tmp_path, data_dir]
+    assert data.find("tiny", "t10k-labels-idx1-ubyte", tmp_path).parent == data_dir / "tiny"
+    with pytest.raises(InputError, match="is no folder; correct --data"):
         data.load("tiny", "test", tmp_path / "elsewhere")
     with pytest.raises(InputError, match="no mirror is known"):
         data.load("kmnist-of-nobody", "test")

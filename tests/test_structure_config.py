@@ -79,7 +79,7 @@ def test_defaults_are_the_papers():
     config = config_of_dict(minimal())
     assert (config.network.t_max, config.network.v_th, config.learning.lam) == (100, 100.0, 10.0)
     assert (config.optimiser.decay, config.optimiser.decay_every, config.optimiser.rule) == (0.9, 5, "adam")
-    assert config.learning.surrogate == "fired"
+    assert (config.learning.surrogate, config.learning.normalise, config.learning.error) == ("fired", "none", "target")
 
 
 @pytest.mark.parametrize(

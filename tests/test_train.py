@@ -123,8 +123,10 @@ def without_times(history):
     return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in history]
 
 
+@pytest.mark.parametrize("error", ["target", "race"])
 @pytest.mark.parametrize("stop_after", [1, 22, 23, 50])  # first batch, before, at and behind an epoch's end
-def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, stop_after):
+def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml, stop_after, error):
+    tiny_toml.write_text(TINY.replace("[learning]", f'[learning]\nerror = "{error}"'))
     whole = training()
     assert whole.run(tmp_path / "whole.npz", Progress())
     assert whole.batches == 22
@@ -140,7 +142,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, stop_afte
     assert second.best_epoch == whole.best_epoch
 
 
-def test_threads_and_seed(training, tmp_path):
+@pytest.mark.parametrize("error", ["target", "race"])
+def test_threads_and_seed(training, tmp_path, tiny_toml, error):
+    tiny_toml.write_text(TINY.replace("[learning]", f'[learning]\nerror = "{error}"'))
+    assert numba.get_num_threads() > 1  # conftest.py sees to it
     threads, results = numba.get_num_threads(), []
     try:
         for n, seed in ((1, 0), (threads, 0), (threads, 1)):
@@ -154,8 +159,27 @@ def test_threads_and_seed(training, tmp_path):
     assert results[1] != results[2]
 
 
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_a_run_without_validation(training, tmp_path, tiny_toml, select):
+    text = TINY.replace("validation = 40", "validation = 0").replace("[training]", f'[training]\nselect = "{select}"')
+    tiny_toml.write_text(text)
+    run = training()
+    assert run.run(tmp_path / "c.npz", Progress())
+    assert run.best_epoch == 3
+    assert "validation" not in run.history[0]
+
+
+def test_the_race_trains_a_network_without_hidden_layer(training, tmp_path, tiny_toml):
+    text = TINY.replace("8C3-P2-8C3-P2-10", "784-10").replace("[[-60, 80], [-30, 30], [-2, 2]]", "[[-5, 5]]")
+    text = text.replace("[0.4, 0.2, 0.02]", "0.5").replace("[learning]", '[learning]\nerror = "race"')
+    tiny_toml.write_text(text.replace("epochs = 3", "epochs = 8"))
+    run = training()
+    run.run(tmp_path / "c.npz", Progress())
+    assert run.history[-1]["train_accuracy"] > 0.5
+
+
 def test_it_learns(training, tmp_path):
-    run = training(epochs=12)
+    run = training(epochs=25)
     run.run(tmp_path / "c.npz", Progress())
     # the cost says little at first: a silent output layer has hardly an error to tell of
     assert run.history[0]["train_accuracy"] < 0.2 < 0.5 < run.history[-1]["train_accuracy"]
@@ -200,6 +224,14 @@ def test_diverging_weights_are_reported(training, tmp_path):
     run = training(epochs=1)
     run.network.parameters[5] = np.nan
     run.optimiser.w_mean[5] = np.nan
-    with pytest.raises(InputError, match="NaN or infinite in epoch 1"):
+    with pytest.raises(InputError, match="NaN or infinite"):
         run.run(tmp_path / "c.npz", Progress())
     assert not (tmp_path / "c.npz").exists()
+
+
+def test_a_nan_gradient_is_not_hidden(problem):
+    w, shards = problem
+    shards[2, 1, 5] = np.nan
+    _, parameters = optimise(OptimiserConfig(schedule="constant"), w, shards)
+    assert np.isnan(parameters[5])
+    assert np.isfinite(np.delete(parameters, 5)).all()
