@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
 
-.PHONY: .venv help demo mnist mnist-literal test lint clean
+.PHONY: .venv help demo mnist mnist-literal test test-plain lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
 	@echo "make test           the tests"
 	@echo "make mnist          train mnist (faithful) and mnist-plus, print both beside the paper"
 	@echo "make mnist-literal  the paper's printed settings"
+	@echo "make test-plain     the kernel tests without compilation"
 	@echo "make lint | clean"
 
 .venv: .venv/installed
@@ -36,6 +37,10 @@ mnist-literal: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest
+
+# the kernels as plain Python, line by line as they are written
+test-plain: .venv/installed
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/test_kernels.py tests/test_gradient.py tests/test_ds4nn.py tests/test_race.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -140,6 +140,25 @@ def if_conv(t_pre, w, v_th, geometry, t_max, n_shards, t_post, t_peak, v_peak, v
 
 
 @njit(cache=True, error_model="numpy")
+def output_potentials(t_pre, w_pre, t_max):
+    """Potentials of a dense layer's neurons at every step, as if none had fired (Eq. 2; Fig. 3).
+
+    t_pre : int16 (n,)   w_pre : (n, M)   ->   float64 (t_max, M), steps 0 .. t_max - 1
+    """
+    maps = w_pre.shape[1]
+    v = np.zeros((t_max, maps))
+    for j in range(t_pre.size):
+        t = t_pre[j]
+        if t < t_max:
+            for m in range(maps):
+                v[t, m] += w_pre[j, m]
+    for s in range(1, t_max):
+        for m in range(maps):
+            v[s, m] += v[s - 1, m]  # Eq. 2
+    return v
+
+
+@njit(cache=True, error_model="numpy")
 def _spike_pool_image(t_pre, t_peak_pre, v_peak_pre, window, by_potential, t_post, t_peak, v_peak, winner):
     """spike_pool of one image: inputs (H, W, C), overwrites (H', W', C)."""
     height_post, width_post, maps = t_post.shape

@@ -30,6 +30,18 @@ class Responses:
     t_max: int
 
 
+def spikes_until_decision(states, t_max: int) -> np.ndarray:
+    """Spikes of each layer up to and including the first output spike; all of them where there is none.
+
+    states : what Network.forward returned   Returns int32 (B, layers + 1), input first.
+    """
+    n = len(states[-1].t_post)
+    # a neuron that holds t_max has not fired, so the last step that counts is t_max - 1
+    decision = np.minimum(states[-1].t_post.reshape(n, -1).min(axis=1, keepdims=True), t_max - 1)
+    counts = [(state.t_post.reshape(n, -1) <= decision).sum(axis=1) for state in states]
+    return np.stack(counts, axis=1).astype(np.int32)
+
+
 def respond(
     network: Network, images: np.ndarray, rounding: str = "floor", batch: int = 128, progress=None
 ) -> Responses:
@@ -51,10 +63,7 @@ def respond(
         out, count = states[-1], part.stop - part.start
         t_out[part] = out.t_post.reshape(count, classes)
         v_peak[part], v_end[part] = out.v_peak.reshape(count, classes), out.v_end
-        # a neuron of t_post == t_max has not fired, so the last step that counts is t_max - 1
-        decision = np.minimum(t_out[part].min(axis=1), t_max - 1)
-        for i, state in enumerate(states):
-            spikes[part, i] = (state.t_post.reshape(count, -1) <= decision[:, None]).sum(axis=1)
+        spikes[part] = spikes_until_decision(states, t_max)
         for i, once in zip(hidden, fired_once, strict=True):
             fired = states[i].t_post < t_max
             silent_hidden[part] += (~fired).reshape(count, -1).sum(axis=1)

@@ -10,13 +10,15 @@ from scipy import ndimage
 from s4nn_ref.ds4nn import decide
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
+from s4nn_ref.kernels import output_potentials
+from s4nn_ref.metrics import spikes_until_decision
 from s4nn_ref.network import Network
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What the network says of one image. decision_time is t_max where no output fired; spikes per layer, input first,
-    are those up to and including the decision; potentials (t_max + 1, classes) of the output neurons, without reset."""
+    are those up to and including the decision; potentials (t_max, classes) of the output neurons, without reset."""
 
     label: int
     decision_time: int
@@ -54,18 +56,6 @@ def read_image(path: Path, shape: tuple[int, int], invert: bool = False) -> np.n
     return np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def output_potentials(network: Network, t_pre: np.ndarray) -> np.ndarray:
-    """Membrane potentials of the output neurons over time, as if none had fired (Eq. 2, Fig. 3).
-
-    t_pre : (n,) firing times of the layer below   Returns float64 (t_max + 1, classes).
-    """
-    w = network.w[-1].reshape(network.n_classes, -1)
-    step = np.zeros((network.t_max + 1, network.n_classes))
-    fired = np.flatnonzero(t_pre < network.t_max)
-    np.add.at(step, t_pre[fired], w[:, fired].T)
-    return step.cumsum(axis=0)  # Eq. 2
-
-
 def predict(network: Network, image: np.ndarray, rounding: str = "floor") -> Prediction:
     """Present one image, uint8 (H, W)."""
     t_in = encode(image[None], network.t_max, rounding)
@@ -74,11 +64,10 @@ def predict(network: Network, image: np.ndarray, rounding: str = "floor") -> Pre
     t_out = out.t_post.reshape(1, -1)
     label = int(decide(t_out, out.v_peak.reshape(1, -1), out.v_end, network.t_max)[0])
     decision = int(t_out.min())
-    until = min(decision, network.t_max - 1)
-    return Prediction(
-        label, decision, decision < network.t_max, tuple(int((state.t_post <= until).sum()) for state in states),
-        t_out[0].copy(), output_potentials(network, states[-2].t_post.ravel()),
-    )  # fmt: skip
+    spikes = tuple(spikes_until_decision(states, network.t_max)[0].tolist())
+    w_pre = np.ascontiguousarray(network.w[-1].reshape(network.n_classes, -1).T)
+    potentials = output_potentials(states[-2].t_post.ravel(), w_pre, network.t_max)
+    return Prediction(label, decision, decision < network.t_max, spikes, t_out[0].copy(), potentials)
 
 
 def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Prediction]]) -> None:
@@ -93,7 +82,7 @@ def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Predict
     for (left, right), (title, image, p) in zip(grid, rows, strict=True):
         left.imshow(image, cmap="gray", vmin=0, vmax=255)
         left.set(xticks=[], yticks=[], title=title)
-        steps = np.arange(network.t_max + 1)
+        steps = np.arange(network.t_max)
         for c, v in enumerate(p.potentials.T):
             emphasis = {"lw": 2.2} if c == p.label else {"lw": 0.9, "alpha": 0.7}
             dashes = "-" if c < 5 else "--"

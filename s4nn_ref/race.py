@@ -21,23 +21,9 @@ Derivation: docs/derivation.md. Oracle: tests/oracle.py::race_cost, race_backwar
 import numpy as np
 from numba import njit, prange
 
+from s4nn_ref.kernels import output_potentials
+
 _LARGEST = 30.0  # of (V - v_th) / noise in a hazard: far beyond certainty, far below overflow
-
-
-@njit(cache=True, error_model="numpy")
-def _potentials(t_pre, w_pre, t_max):
-    """Output potentials at every step (Eq. 2): float64 (t_max, classes)."""
-    classes = w_pre.shape[1]
-    v = np.zeros((t_max, classes))
-    for j in range(t_pre.size):
-        t = t_pre[j]
-        if t < t_max:
-            for i in range(classes):
-                v[t, i] += w_pre[j, i]
-    for s in range(1, t_max):
-        for i in range(classes):
-            v[s, i] += v[s - 1, i]
-    return v
 
 
 @njit(cache=True, error_model="numpy")
@@ -80,7 +66,7 @@ def race_cost(v, label, v_th, noise, error):
 def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, t_max, delta_pre, grad):
     """race_backward of one image; adds to grad (classes, n), overwrites delta_pre (n,), returns the cost."""
     classes = w_pre.shape[1]
-    v = _potentials(t_pre, w_pre, t_max)
+    v = output_potentials(t_pre, w_pre, t_max)
     error = np.empty((t_max, classes))
     cost = race_cost(v, label, v_th, noise, error)
     for s in range(t_max - 2, -1, -1):
