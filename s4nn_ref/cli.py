@@ -5,10 +5,11 @@ Commands import what they need, so that --help and usage errors answer at once.
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
+
+from s4nn_ref.errors import InputError, mute
 
 EXAMPLES = """\
 examples:
@@ -33,8 +34,6 @@ def _whole_number(text: str) -> int:
 def set_threads(threads: int | None) -> None:
     """Use this many threads; InputError if numba has fewer."""
     import numba
-
-    from s4nn_ref.errors import InputError
 
     if threads is not None:
         if threads > numba.config.NUMBA_NUM_THREADS:
@@ -89,7 +88,6 @@ def run_predict(args) -> int:
 
 def run_data(args) -> int:
     from s4nn_ref import data
-    from s4nn_ref.errors import InputError
 
     for name in [args.name] if args.name else list(data.SHA256):
         if args.action == "where":
@@ -209,8 +207,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     args = parser().parse_args(argv)
-    from s4nn_ref.errors import InputError
-
     try:
         code = args.run(args)
         sys.stdout.flush()  # here, where a full disk can still be told of
@@ -222,9 +218,10 @@ def main(argv: list[str] | None = None) -> int:
         print("s4nn: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        mute(sys.stdout)
         return 0
     except OSError as error:
+        mute(sys.stdout)
         print(f"s4nn: {error.filename or 'output'}: {error.strerror}; free space or write elsewhere", file=sys.stderr)
         return 2
     except MemoryError:

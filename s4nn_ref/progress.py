@@ -1,11 +1,11 @@
 """Progress on a terminal (tqdm), and the line that every epoch leaves."""
 
-import os
 import sys
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from s4nn_ref.errors import mute
 from s4nn_ref.train import Progress
 
 
@@ -53,7 +53,7 @@ class TerminalProgress(Progress):
                 print(epoch_line(row, self.epochs), flush=True)
         except BrokenPipeError:  # nobody reads any more; the training matters more than its lines
             self.deaf = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            mute(sys.stdout)
 
     def close(self) -> None:
         self.bar.close()
