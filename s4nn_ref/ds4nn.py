@@ -1,6 +1,6 @@
 """The output error of DS4NN: relative target times, temporal error and cost (Eqs. 4-6 and 9), and the decision.
 
-Source: Mirsadeghi et al. 2023, sections 2.1 and 2.2. Departures D7 and D10 in docs/deviations.md.
+Source: Mirsadeghi et al. 2023, sections 2.1 and 2.2. Departures D7, D10 and D20 in docs/deviations.md.
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ def decide(t_out: np.ndarray, v_peak: np.ndarray, v_end: np.ndarray, t_max: int)
     """Class of each image: the earliest output neuron (section 2.1).
 
     Ties are broken by the larger potential in that step, then the lowest index; when no output fires, the largest
-    potential at the end decides.
+    potential at the end decides (D20).
 
     t_out, v_peak, v_end : (B, classes), firing times, potentials at the spike, potentials at the end
     Returns int (B,).
