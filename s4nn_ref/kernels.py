@@ -17,6 +17,8 @@ Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv), section 2.1 (spike_pool), Eq
 import numpy as np
 from numba import njit, prange
 
+from s4nn_ref.lanes import LANES, any_lane, load, load_edge, splat, store, where
+
 # kinds of surrogate, dt/dV = -k(V)
 FIRED, WINDOW, WINDOW_FIRED, WINDOW_SILENT = 0, 1, 2, 3
 # kinds of normalisation, Eq. 11
@@ -57,18 +59,23 @@ def _reached(size, kernel, stride, pad, size_post):
     return reached
 
 
+def scratch_of(geometry, n_shards: int):
+    """Lists of spikes that spikes_of_positions fills, one per shard: n (S, P), synapse and t (S, P, R + 1)."""
+    g = geometry
+    shape = n_shards, g.height_post * g.width_post, g.receptive_field + 1
+    return np.zeros(shape[:2], np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.int16)
+
+
 @njit(cache=True, error_model="numpy")
-def spikes_of_positions(t_pre, geometry, t_max):
+def spikes_of_positions(t_pre, geometry, t_max, n, synapse, t):
     """For every output position, the spikes of its receptive field in time order.
 
     t_pre : int16 (H*W*C,)
-    Returns n int32 (P,), synapse int32 (P, R), t int16 (P, R): position p receives n[p] spikes, each through row
-    `synapse` of the weights (R, M) at step t; entries behind n[p] are not set.
+    Overwrites n int32 (P,), synapse int32 (P, R + 1) and t int16 (P, R + 1): position p receives n[p] spikes, each
+    through row `synapse` of the weights (R, M) at step t; behind them stands a t that no spike has.
     """
     g = geometry
-    n = np.zeros(g.height_post * g.width_post, np.int32)
-    size = g.kernel_height * g.kernel_width * g.maps_pre
-    synapse, t = np.empty((n.size, size), np.int32), np.empty((n.size, size), np.int16)
+    n[:] = 0
     reached_y = _reached(g.height, g.kernel_height, g.stride, g.pad_top, g.height_post)
     reached_x = _reached(g.width, g.kernel_width, g.stride, g.pad_left, g.width_post)
     maps, width = np.uint32(g.maps_pre), np.uint32(g.width)  # unsigned 32-bit divisions are the cheap ones
@@ -84,59 +91,83 @@ def spikes_of_positions(t_pre, geometry, t_max):
                 synapse[p, s] = (ky * g.kernel_width + kx) * g.maps_pre + np.int32(c)
                 t[p, s] = t_j
                 n[p] = s + 1
-    return n, synapse, t
+    for p in range(n.size):
+        t[p, n[p]] = t_max
 
 
 @njit(cache=True, error_model="numpy")
-def _if_conv_image(t_pre, w, v_th, geometry, t_max, t_post, t_peak, v_peak, v):
-    """if_conv of one image; overwrites t_post, t_peak, v_peak (P, M) and v (M,)."""
-    n, synapse, t_in = spikes_of_positions(t_pre, geometry, t_max)
-    maps, silent = geometry.maps_post, np.int16(t_max)
-    for p in range(n.size):
-        peak, when, out = v_peak[p], t_peak[p], t_post[p]
-        v[:] = 0
-        peak[:] = 0
-        when[:] = -1
-        s, end = 0, n[p]
-        while s < end:
-            t = t_in[p, s]
-            same = s + 1
-            while same < end and t_in[p, same] == t:
-                same += 1
-            # all spikes of the step before the test, two at a time to halve the traffic of v
-            while s + 1 < same:
-                w_1, w_2 = w[synapse[p, s]], w[synapse[p, s + 1]]
-                for m in range(maps):
-                    v[m] = (v[m] + w_1[m]) + w_2[m]  # Eq. 2
-                s += 2
-            if s < same:
-                w_1 = w[synapse[p, s]]
-                for m in range(maps):
-                    v[m] += w_1[m]  # Eq. 2
-                s += 1
-            for m in range(maps):
-                rises = (peak[m] < v_th) & (v[m] > peak[m])  # not yet fired, and a new maximum
-                peak[m] = v[m] if rises else peak[m]
-                when[m] = t if rises else when[m]
-        for m in range(maps):
-            out[m] = when[m] if peak[m] >= v_th else silent  # Eq. 3
+def _integrate(p, n, synapse, t_in, w, first, v_th):
+    """Lanes of neurons first .. of position p: potential after the last spike, its peak, and the step of the peak."""
+    zero, theta = splat(v_th - v_th), splat(v_th)
+    v, peak, when = zero, zero, splat(np.int32(-1))
+    for s in range(n[p]):
+        t = t_in[p, s]
+        v = v + load(w, synapse[p, s], first)  # Eq. 2
+        if t_in[p, s + 1] != t:  # all spikes of a step before the test
+            rises = (v > peak) & (peak < theta)  # a new maximum, and not yet fired
+            peak = where(rises, v, peak)
+            when = where(rises, splat(np.int32(t)), when)
+    return v, peak, when
+
+
+@njit(cache=True, error_model="numpy")
+def _if_conv_image(
+    spikes, w, v_th, geometry, window, by_potential, t_max, t_post, t_peak, v_peak, winner, v_end
+):  # fmt: skip
+    """if_conv of one image from its lists of spikes; overwrites the rest, (P'', M) and v_end (1, M)."""
+    n, synapse, t_in = spikes
+    columns = geometry.width_post // window
+    theta, silent = splat(v_th), splat(np.int32(t_max))
+    for first in range(0, geometry.maps_post, LANES):
+        for q in range(t_post.shape[0]):
+            corner = (q // columns) * window * geometry.width_post + (q % columns) * window
+            v, best_v, best_peak = _integrate(corner, n, synapse, t_in, w, first, v_th)
+            best_t = where(best_v >= theta, best_peak, silent)  # Eq. 3
+            best = splat(np.int32(0))
+            for k in range(1, window * window):
+                p = corner + (k // window) * geometry.width_post + k % window
+                v, peak, when = _integrate(p, n, synapse, t_in, w, first, v_th)
+                t = where(peak >= theta, when, silent)  # Eq. 3
+                earlier = t < best_t
+                if by_potential:
+                    earlier = earlier | ((t == best_t) & (peak > best_v))
+                best_t, best = where(earlier, t, best_t), where(earlier, splat(np.int32(k)), best)
+                best_v, best_peak = where(earlier, peak, best_v), where(earlier, when, best_peak)
+            store(t_post, q, first, best_t)
+            store(t_peak, q, first, best_peak)
+            store(v_peak, q, first, best_v)
+            if window > 1:
+                store(winner, q, first, best)
+            if q == t_post.shape[0] - 1:
+                store(v_end, 0, first, v)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def if_conv(t_pre, w, v_th, geometry, t_max, n_shards, t_post, t_peak, v_peak, v_end):
-    """First threshold crossing of non-leaky IF neurons, convolution or dense (Eqs. 2-3).
+def if_conv(
+    t_pre, w, v_th, geometry, window, by_potential, t_max, scratch, t_post, t_peak, v_peak, winner, v_end
+):  # fmt: skip
+    """First threshold crossing of non-leaky IF neurons, convolution or dense, and the pooling behind them (Eqs. 2-3).
 
-    t_pre : int16 (B, H*W*C), time steps; t_max = silent
-    w     : float (R, M), potential units
-    v_th  : scalar of w's type, > 0
-    Overwrites t_post, t_peak, v_peak (B, P, M), and v_end (B, M): the potentials of the last position after the last
+    t_pre   : int16 (B, H*W*C), time steps; t_max = silent
+    w       : float (R, M), potential units; columns padded to a multiple of LANES
+    v_th    : scalar of w's type, > 0
+    window  : side of the spike-pooling behind the layer, 1 for none; by_potential as in spike_pool
+    scratch : what `scratch_of` returned: one list of spikes for each shard
+    Overwrites t_post, t_peak, v_peak (B, P'', M), of the P'' = (H' // window) (W' // window) pooling neurons, or of the
+    neurons themselves where window = 1; with pooling, winner int16 (B, P'', M): the place of the earliest neuron in its
+    window, counted row by row; and v_end (B, 1, M): the potentials of the last position looked at after the last
     spike, which for a dense layer is the end of the simulation.
-    Departures: D2, D3.   Oracle: tests/oracle.py::if_conv
+    Departures: D2, D3, D8.   Oracle: tests/oracle.py::if_conv, spike_pool
     """
-    n = t_pre.shape[0]
+    n, n_shards = t_pre.shape[0], min(scratch[0].shape[0], t_pre.shape[0])
     for shard in prange(n_shards):
+        spikes = scratch[0][shard], scratch[1][shard], scratch[2][shard]
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
-            _if_conv_image(t_pre[b], w, v_th, geometry, t_max, t_post[b], t_peak[b], v_peak[b], v_end[b])
+            spikes_of_positions(t_pre[b], geometry, t_max, *spikes)
+            _if_conv_image(
+                spikes, w, v_th, geometry, window, by_potential, t_max, t_post[b], t_peak[b], v_peak[b],
+                winner[b % winner.shape[0]], v_end[b % v_end.shape[0]],
+            )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")
@@ -162,20 +193,18 @@ def output_potentials(t_pre, w_pre, t_max):
 def _spike_pool_image(t_pre, t_peak_pre, v_peak_pre, window, by_potential, t_post, t_peak, v_peak, winner):
     """spike_pool of one image: inputs (H, W, C), overwrites (H', W', C)."""
     height_post, width_post, maps = t_post.shape
-    width = t_pre.shape[1]
     for y in range(height_post):
         for x in range(width_post):
             best_t, best_peak_t, best_v, best = t_post[y, x], t_peak[y, x], v_peak[y, x], winner[y, x]
             for k in range(window * window):
                 yy, xx = y * window + k // window, x * window + k % window
                 t, v, peak_t = t_pre[yy, xx], v_peak_pre[yy, xx], t_peak_pre[yy, xx]
-                first = (yy * width + xx) * maps
                 for c in range(maps):
                     earlier = (k == 0) | (t[c] < best_t[c]) | (by_potential & (t[c] == best_t[c]) & (v[c] > best_v[c]))
                     best_t[c] = t[c] if earlier else best_t[c]
                     best_v[c] = v[c] if earlier else best_v[c]
                     best_peak_t[c] = peak_t[c] if earlier else best_peak_t[c]
-                    best[c] = first + c if earlier else best[c]
+                    best[c] = k if earlier else best[c]
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -184,8 +213,8 @@ def spike_pool(t_pre, t_peak_pre, v_peak_pre, window, by_potential, n_shards, t_
 
     t_pre, t_peak_pre, v_peak_pre : (B, H, W, C), state of the layer below
     by_potential : ties go to the larger potential instead of the lowest index (D8)
-    Overwrites t_post, t_peak, v_peak (B, H', W', C) with the winner's state and winner (int32) with its index in
-    H*W*C, to which the pooling neuron's error will go.
+    Overwrites t_post, t_peak, v_peak (B, H', W', C) with the winner's state and winner (int16) with its place in the
+    window, counted row by row. The same as the pooling inside if_conv.
     Oracle: tests/oracle.py::spike_pool
     """
     n = t_pre.shape[0]
@@ -200,22 +229,22 @@ def spike_pool(t_pre, t_peak_pre, v_peak_pre, window, by_potential, n_shards, t_
 def _synaptic_error_image(delta, v_peak, v_th, surrogate, normalise, g):
     """synaptic_error of one image, all (N,)."""
     one, zero = v_th / v_th, v_th - v_th  # in the precision of the network
-    total = 0.0
     for i in range(delta.size):
         k = max(zero, one - abs(v_peak[i] - v_th) / v_th)
-        if v_peak[i] >= v_th:
-            if surrogate in (FIRED, WINDOW_SILENT):
-                k = one
-        elif surrogate in (FIRED, WINDOW_FIRED):
-            k = zero
+        fired = v_peak[i] >= v_th
+        if surrogate == FIRED:
+            k = one if fired else zero
+        elif surrogate == WINDOW_FIRED:
+            k = k if fired else zero
+        elif surrogate == WINDOW_SILENT:
+            k = one if fired else k
         g[i] = delta[i] * k
-        if normalise == L2:
-            total += g[i] * g[i]
-        elif normalise == L1:
-            total += abs(g[i])
-        elif normalise == SIGNED_SUM:
-            total += g[i]
-    if normalise != NONE and total != 0.0:
+    if normalise == NONE:
+        return
+    total = 0.0
+    for i in range(g.size):
+        total += g[i] * g[i] if normalise == L2 else abs(g[i]) if normalise == L1 else g[i]
+    if total != 0.0:
         scale = g.dtype.type(1.0 / np.sqrt(total) if normalise == L2 else 1.0 / total)
         for i in range(g.size):
             g[i] *= scale  # Eq. 11
@@ -240,87 +269,96 @@ def synaptic_error(delta, v_peak, v_th, surrogate, normalise, n_shards, g):
 
 
 @njit(cache=True, error_model="numpy")
-def _errors_of_positions(neuron, g, geometry):
-    """Neurons with an error, by position: event e of position p is start[p] <= e < start[p+1]; returns start, event."""
-    maps = geometry.maps_post
-    start = np.zeros(geometry.height_post * geometry.width_post + 2, np.int32)
-    for e in range(g.size):
-        if g[e] != 0.0:
-            start[neuron[e] // maps + 2] += 1
-    for p in range(start.size - 1):
-        start[p + 1] += start[p]
-    event = np.empty(start[-1], np.int32)
-    for e in range(g.size):
-        if g[e] != 0.0:
-            p = neuron[e] // maps
-            event[start[p + 1]] = e
-            start[p + 1] += 1
-    return start[:-1], event
+def _weight_gradient_image(g, t_error, winner, spikes, geometry, window, grad):
+    """Eqs. 8 and 12 for one image: adds to grad (R, M), spike by spike, LANES maps at a time."""
+    n, synapse, t_in = spikes
+    columns, zero = geometry.width_post // window, splat(g.dtype.type(0))
+    for first in range(0, geometry.maps_post, LANES):
+        for q in range(g.shape[0]):
+            g_q = load_edge(g, q, first)
+            if not any_lane(g_q != zero):
+                continue
+            t_q = load_edge(t_error, q, first)
+            corner = (q // columns) * window * geometry.width_post + (q % columns) * window
+            for k in range(window * window):
+                g_k = g_q
+                if window > 1:  # the error belongs to the winner's position alone
+                    g_k = where(load_edge(winner, q, first) == splat(np.int32(k)), g_q, zero)
+                    if not any_lane(g_k != zero):
+                        continue
+                p = corner + (k // window) * geometry.width_post + k % window
+                for s in range(n[p]):
+                    causal = splat(np.int32(t_in[p, s])) <= t_q
+                    # dV/dw = [t_j <= t_i] and dt/dV < 0
+                    store(
+                        grad, synapse[p, s], first,
+                        load_edge(grad, synapse[p, s], first) - where(causal, g_k, zero),
+                    )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")
-def _if_conv_backward_image(neuron, g, t_error, t_pre, t_peak_pre, w_post, geometry, t_max, propagate, delta_pre, grad):
-    """if_conv_backward of one image; adds to grad (M, R), overwrites delta_pre (H, W, C) where asked to propagate."""
+def _propagate_image(g, t_error, winner, t_peak_pre, w_post, geometry, window, event, delta_pre):
+    """Eq. 10 for one image: overwrites delta_pre (H*W, C), LANES synapses at a time; event int32 (window**2, M)."""
     c = geometry
-    size = w_post.shape[1]
-    never = np.int16(2 * t_max + 1)  # in no mask: the padding and, for weight gradients, silent neurons
-    field_t, field_t_peak = np.empty(size, np.int16), np.empty(size, np.int16)
-    field_delta = np.empty(size, g.dtype)
-    zero = g.dtype.type(0)
-    if propagate:
-        delta_pre[:] = zero
-    start, event = _errors_of_positions(neuron, g, c)
-    for p in range(start.size - 1):
-        if start[p] == start[p + 1]:
-            continue
-        y_first, x_first = (p // c.width_post) * c.stride - c.pad_top, (p % c.width_post) * c.stride - c.pad_left
-        field_t[:] = never
-        field_t_peak[:] = never
-        field_delta[:] = zero
-        ky_first, ky_end = max(0, -y_first), min(c.kernel_height, c.height - y_first)
-        kx_first, kx_end = max(0, -x_first), min(c.kernel_width, c.width - x_first)
-        for ky in range(ky_first, ky_end):
-            for kx in range(kx_first, kx_end):
-                t, t_peak = t_pre[y_first + ky, x_first + kx], t_peak_pre[y_first + ky, x_first + kx]
-                q = (ky * c.kernel_width + kx) * c.maps_pre
-                for i in range(c.maps_pre):
-                    field_t[q + i] = t[i] if t[i] < t_max else never
-                    field_t_peak[q + i] = t_peak[i]
-        for s in range(start[p], start[p + 1]):
-            e = event[s]
-            m, g_i, t_i = neuron[e] % c.maps_post, g[e], t_error[e]
-            grad_m, w_m = grad[m], w_post[m]
-            for q in range(size):
-                grad_m[q] -= g_i if field_t[q] <= t_i else zero  # Eqs. 8 and 12: dV/dw = [t_j <= t_i], dt/dV < 0
-            if propagate:
-                for q in range(size):
-                    field_delta[q] += g_i * w_m[q] if field_t_peak[q] <= t_i else zero  # Eq. 10
-        if propagate:
-            for ky in range(ky_first, ky_end):
-                for kx in range(kx_first, kx_end):
-                    delta = delta_pre[y_first + ky, x_first + kx]
-                    q = (ky * c.kernel_width + kx) * c.maps_pre
-                    for i in range(c.maps_pre):
-                        delta[i] += field_delta[q + i]
+    columns = c.width_post // window
+    blocks = (c.maps_pre + LANES - 1) // LANES * LANES
+    silent, never, zero = splat(np.int32(-1)), splat(np.int32(2**15)), splat(g.dtype.type(0))
+    n_events = np.zeros(window * window, np.int32)
+    delta_pre[:] = 0
+    for q in range(g.shape[0]):
+        n_events[:] = 0
+        for m in range(c.maps_post):
+            if g[q, m] != 0:
+                k = winner[q, m] if window > 1 else 0
+                event[k, n_events[k]] = m
+                n_events[k] += 1
+        for k in range(window * window):
+            if n_events[k] == 0:
+                continue
+            y_first = ((q // columns) * window + k // window) * c.stride - c.pad_top
+            x_first = ((q % columns) * window + k % window) * c.stride - c.pad_left
+            for ky in range(max(0, -y_first), min(c.kernel_height, c.height - y_first)):
+                for kx in range(max(0, -x_first), min(c.kernel_width, c.width - x_first)):
+                    row, synapse = (y_first + ky) * c.width + x_first + kx, (ky * c.kernel_width + kx) * blocks
+                    for first in range(0, c.maps_pre, LANES):
+                        t_j = load_edge(t_peak_pre, row, first)
+                        if not any_lane(t_j != silent):  # never above 0: whatever the error, its surrogate is 0
+                            continue
+                        t_j = where(t_j == silent, never, t_j)
+                        delta = load_edge(delta_pre, row, first)
+                        for e in range(n_events[k]):
+                            m = event[k, e]
+                            causal = t_j <= splat(np.int32(t_error[q, m]))
+                            delta = delta + where(causal, splat(g[q, m]) * load(w_post, m, synapse + first), zero)
+                        store(delta_pre, row, first, delta)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def if_conv_backward(neuron, g, t_error, t_pre, t_peak_pre, w_post, geometry, t_max, propagate, delta_pre, grad):
-    """Masked error backpropagation through a convolution or dense layer (Eqs. 8, 10 and 12).
+def if_conv_backward(
+    g, t_error, winner, t_pre, t_peak_pre, w_post, geometry, window, t_max, propagate, scratch, delta_pre, grad
+):  # fmt: skip
+    """Masked error backpropagation through a convolution or dense layer and the pooling behind it (Eqs. 8, 10, 12).
 
-    neuron     : int32 (B, E) or (1, E), index in H'*W'*M of each neuron that may have an error (the pooling's winners)
-    g, t_error : (B, E), its synaptic error and its time in the causality masks
-    t_pre      : int16 (B, H, W, C) firing times below; t_peak_pre the times of their peaks, at which silent
-                 neurons take an error (D6)
-    w_post     : float (M, R), the weights seen from the postsynaptic neuron
-    Adds the weight gradients, summed over a shard's images in their order, to grad (S, M, R); overwrites
-    delta_pre (B, H, W, C) = dE/dt_pre if propagate, else leaves it alone.
+    g, t_error : (B, P'', M), synaptic error of the pooling neurons (of the neurons, where window = 1) and its time in
+                 the causality masks; it goes to the neuron at `winner` (B, P'', M) of each window
+    t_pre      : int16 (B, H*W*C) firing times below; t_peak_pre (B, H*W, C) the times of their peaks, at which silent
+                 neurons take an error (D6); -1, a peak that never came, takes none
+    w_post     : float (M, K*K*C), the weights seen from the postsynaptic neuron, C padded to a multiple of LANES;
+                 only read to propagate
+    scratch    : what `scratch_of` returned
+    Adds the weight gradients, summed over a shard's images in their order, to grad (S, R, M); overwrites
+    delta_pre (B, H*W, C) = dE/dt_pre if propagate, else leaves it alone.
     Oracle: tests/oracle.py::if_conv_backward
     """
-    n, n_shards = g.shape[0], grad.shape[0]
+    n, n_shards = g.shape[0], min(grad.shape[0], g.shape[0])
     for shard in prange(n_shards):
+        spikes = scratch[0][shard], scratch[1][shard], scratch[2][shard]
+        event = np.empty((window * window, geometry.maps_post), np.int32)
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
-            _if_conv_backward_image(
-                neuron[b % neuron.shape[0]], g[b], t_error[b], t_pre[b], t_peak_pre[b], w_post, geometry, t_max,
-                propagate, delta_pre[b], grad[shard],
-            )  # fmt: skip
+            winner_b = winner[b % winner.shape[0]]
+            spikes_of_positions(t_pre[b], geometry, t_max, *spikes)
+            _weight_gradient_image(g[b], t_error[b], winner_b, spikes, geometry, window, grad[shard])
+            if propagate:
+                _propagate_image(
+                    g[b], t_error[b], winner_b, t_peak_pre[b], w_post, geometry, window, event, delta_pre[b]
+                )

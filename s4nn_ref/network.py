@@ -9,9 +9,10 @@ import numpy as np
 
 from s4nn_ref import kernels, race
 from s4nn_ref.errors import InputError
+from s4nn_ref.lanes import LANES
 from s4nn_ref.structure import LayerSpec, parse_structure
 
-N_SHARDS = 8  # pieces of a batch; a constant, so that no bit depends on the number of threads
+N_SHARDS = 4  # pieces of a batch; a constant, so that no bit depends on the number of threads
 
 SURROGATES = {
     "fired": kernels.FIRED, "window": kernels.WINDOW, "window-fired": kernels.WINDOW_FIRED,
@@ -27,7 +28,7 @@ class LayerState:
     t_post : int16 (B, H', W', M), firing times; t_max where silent
     t_peak : int16, step of the largest potential up to and including the spike; -1 where never above 0
     v_peak : float, that potential; for a neuron that fired, the potential at its spike
-    winner : int32, pooling only: index in the layer below of the neuron whose spike was passed on
+    winner : int16, pooling only: place in its window, row by row, of the neuron whose spike was passed on
     v_end  : float (B, M), weighted layers only: the last position's potential after the last spike
     """
 
@@ -72,20 +73,30 @@ class Network:
         self.t_max, self.v_th, self.dtype = int(t_max), float(v_th), np.dtype(dtype)
         self.layers: tuple[LayerSpec, ...] = parse_structure(structure, self.input_shape, padding)
         self.geometries = [layer.geometry for layer in self.layers if layer.geometry]
-        sizes = [int(np.prod(g.w_shape)) for g in self.geometries]
+        sizes = [g.receptive_field * g.maps_post for g in self.geometries]
         ends = np.cumsum(sizes)
         self.slices = [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
         self.parameters = np.zeros(int(ends[-1]), self.dtype)
         self.w = self.views(self.parameters)
-        self._states: list[LayerState] = []
+        self._scratch = [kernels.scratch_of(g, N_SHARDS) for g in self.geometries]
+        self._buffers: dict[bool, list[LayerState | None]] = {}
 
     @property
     def n_classes(self) -> int:
         return self.layers[-1].shape_post[2]
 
+    def matrices(self, flat: np.ndarray) -> list[np.ndarray]:
+        """Per-layer views (R, M), a row for each synapse of the receptive field, of a vector like `parameters`."""
+        return [
+            flat[s].reshape(g.receptive_field, g.maps_post) for s, g in zip(self.slices, self.geometries, strict=True)
+        ]
+
     def views(self, flat: np.ndarray) -> list[np.ndarray]:
-        """Per-layer views (M, K_y, K_x, C) of a flat vector laid out as `parameters`."""
-        return [flat[s].reshape(g.w_shape) for s, g in zip(self.slices, self.geometries, strict=True)]
+        """Per-layer views (M, K_y, K_x, C) of a vector laid out as `parameters`, whose maps lie side by side."""
+        return [
+            flat[s].reshape(*g.w_shape[1:], g.maps_post).transpose(3, 0, 1, 2)
+            for s, g in zip(self.slices, self.geometries, strict=True)
+        ]
 
     def initialise(self, ranges, rng: np.random.Generator) -> None:
         """Draw the weights of layer l uniformly from ranges[l] = (low, high), potential units (Table 1)."""
@@ -94,28 +105,43 @@ class Network:
 
     # ------------------------------------------------------------------------------------------------- forward
 
-    def _allocate(self, n: int) -> None:
-        """Buffers for n images, filled in place by every pass: allocating anew would cost more than some layers."""
-        shape = (n, *self.input_shape)
-        # an input neuron takes no error; its peak is its spike
-        self._states = [LayerState(np.zeros(shape, np.int16), np.zeros(shape, np.int16), np.zeros(shape, self.dtype))]
-        for layer in self.layers:
-            shape = (n, *layer.shape_post)
-            self._states.append(
-                LayerState(
-                    np.zeros(shape, np.int16), np.zeros(shape, np.int16), np.zeros(shape, self.dtype),
-                    np.zeros(shape, np.int32) if layer.kind == "pool" else None,
-                    None if layer.kind == "pool" else np.zeros((n, layer.shape_post[2]), self.dtype),
-                )
-            )  # fmt: skip
+    def _pooled(self, i: int) -> bool:
+        """Whether layer i is a convolution with a pooling behind it."""
+        return self.layers[i].kind == "conv" and self.layers[i + 1].kind == "pool"
 
-    def forward(self, t_in: np.ndarray, v_th_output: float | None = None) -> list[LayerState]:
+    def _states(self, n: int, every_layer: bool) -> list[LayerState | None]:
+        """Buffers for n images, filled in place by every pass: allocating anew would cost more than some layers."""
+        buffers = self._buffers.get(every_layer)
+        if not buffers or len(buffers[0].t_post) < n:
+            shape = (n, *self.input_shape)
+            # an input neuron takes no error; its peak is its spike
+            buffers = [LayerState(np.zeros(shape, np.int16), np.zeros(shape, np.int16), np.zeros(shape, self.dtype))]
+            for i, layer in enumerate(self.layers):
+                shape = (n, *layer.shape_post)
+                if self._pooled(i) and not every_layer:
+                    buffers.append(None)
+                    continue
+                buffers.append(
+                    LayerState(
+                        np.zeros(shape, np.int16), np.zeros(shape, np.int16), np.zeros(shape, self.dtype),
+                        np.zeros(shape, np.int16) if layer.kind == "pool" else None,
+                        None if layer.kind == "pool" else np.zeros((n, layer.shape_post[2]), self.dtype),
+                    )
+                )  # fmt: skip
+            self._buffers[every_layer] = buffers
+        return [state and state.head(n) for state in buffers]
+
+    def forward(
+        self, t_in: np.ndarray, v_th_output: float | None = None, every_layer: bool = True
+    ) -> list[LayerState | None]:
         """Firing times of all layers for a batch (Eqs. 2-3).
 
         Parameters
         ----------
         t_in        : int16 (B, H, W, C), input firing times in [0, t_max]; t_max = no spike (Eq. 1)
         v_th_output : threshold of the output layer if it differs from v_th (D11)
+        every_layer : also the states of convolutions that are pooled; without, they are computed, compared and
+                      forgotten inside the pooling, which is faster, and their places in the list hold None
         Returns
         -------
         One LayerState for the input and one per layer.
@@ -126,36 +152,42 @@ class Network:
         if t_in.shape[1:] != self.input_shape:
             raise InputError(f"images are {t_in.shape[1:]}, the network reads {self.input_shape} (rows, columns, maps)")
         n = len(t_in)
-        if not self._states or len(self._states[0].t_post) < n:
-            self._allocate(n)
-        states = [state.head(n) for state in self._states]
+        states = self._states(n, every_layer)
         states[0].t_post[...] = t_in
         states[0].t_peak[...] = t_in
-        n_shards = min(N_SHARDS, n)
-        w = iter(self.w)
-        for layer, pre, post in zip(self.layers, states, states[1:], strict=False):
-            if layer.kind == "pool":
+        depth = 0
+        for i, layer in enumerate(self.layers):
+            pre, post = states[i], states[i + 1]
+            if layer.kind != "pool":
+                v_th = v_th_output if i == len(self.layers) - 1 and v_th_output else self.v_th
+                if post is None:
+                    self._fire(depth, pre, states[i + 2], v_th, self.layers[i + 1].window)
+                else:
+                    self._fire(depth, pre, post, v_th)
+                depth += 1
+            elif pre is not None:  # else pooled already, by the convolution before
                 kernels.spike_pool(
-                    pre.t_post, pre.t_peak, pre.v_peak, layer.window, self.pool_ties == "potential", n_shards,
+                    pre.t_post, pre.t_peak, pre.v_peak, layer.window, self.pool_ties == "potential", min(N_SHARDS, n),
                     post.t_post, post.t_peak, post.v_peak, post.winner,
                 )  # fmt: skip
-            else:
-                g = layer.geometry
-                w_pre = np.ascontiguousarray(next(w).reshape(g.maps_post, -1).T)
-                v_th = v_th_output if layer is self.layers[-1] and v_th_output else self.v_th
-                positions = (n, g.height_post * g.width_post, g.maps_post)
-                kernels.if_conv(
-                    pre.t_post.reshape(n, -1), w_pre, self.dtype.type(v_th), g, self.t_max, n_shards,
-                    post.t_post.reshape(positions), post.t_peak.reshape(positions), post.v_peak.reshape(positions),
-                    post.v_end,
-                )  # fmt: skip
         return states
+
+    def _fire(self, depth: int, pre: LayerState, post: LayerState, v_th: float, window: int = 1) -> None:
+        """Weighted layer `depth` and, where window > 1, the pooling behind it: from the state below to `post`."""
+        g, n = self.geometries[depth], len(pre.t_post)
+        flat = (n, -1, g.maps_post)
+        kernels.if_conv(
+            pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]), self.dtype.type(v_th), g, window,
+            self.pool_ties == "potential", self.t_max, self._scratch[depth], post.t_post.reshape(flat),
+            post.t_peak.reshape(flat), post.v_peak.reshape(flat), _places(post, flat),
+            np.empty((1, 1, 0), self.dtype) if post.v_end is None else post.v_end[:, None],
+        )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------------ backward
 
     def gradients(self, n_shards: int = N_SHARDS) -> list[np.ndarray]:
-        """Zeros for `backward`: one (S, M, R) array per weighted layer, an entry for each shard."""
-        return [np.zeros((n_shards, g.maps_post, g.receptive_field), self.dtype) for g in self.geometries]
+        """Zeros for `backward`: one (S, R, M) array per weighted layer, an entry for each shard."""
+        return [np.zeros((n_shards, g.receptive_field, g.maps_post), self.dtype) for g in self.geometries]
 
     def backward(self, states, delta_out, grad, surrogate="fired", normalise="none") -> None:
         """Temporal backpropagation of an output error through all layers (Eqs. 8 and 10-12).
@@ -182,10 +214,9 @@ class Network:
         labels : (B,); v_th, noise : of the race, potential units; the rest as in `backward`
         Returns the cost of each image, (B,).
         """
-        n, pre, w_out = len(labels), states[-2], self.w[-1].reshape(self.n_classes, -1)
+        n, pre, w_pre = len(labels), states[-2], self.matrices(self.parameters)[-1]
         t_pre, t_peak, v_peak = (array.reshape(n, -1) for array in (pre.t_post, pre.t_peak, pre.v_peak))
         cost, delta = np.empty(n), np.empty(t_pre.shape, self.dtype)
-        w_pre = np.ascontiguousarray(w_out.T)
         race.race_backward(
             t_pre, t_peak, v_peak, w_pre, labels, float(v_th), float(noise), self.t_max, cost, delta, grad[-1]
         )
@@ -197,31 +228,55 @@ class Network:
 
         delta, v_peak, t_error : (B, N) dE/dt, peak potential and mask time of the neurons of layer `top`
         """
-        n = len(delta)
-        neuron, depth = None, sum(layer.geometry is not None for layer in self.layers[:top])
-        for i in range(top - 1, -1, -1):
-            layer, pre, post = self.layers[i], states[i], states[i + 1]
+        n, i = len(delta), top - 1
+        depth = sum(layer.geometry is not None for layer in self.layers[:top])
+        while depth:
+            layer, state, window = self.layers[i], states[i + 1], 1
             if layer.kind == "pool":
-                winner = post.winner.reshape(n, -1)
-                neuron = winner if neuron is None else np.take_along_axis(winner, neuron, axis=1)
-                continue
-            depth -= 1
-            g = layer.geometry
-            error = np.empty(delta.shape, self.dtype)
+                if self.layers[i - 1].kind == "pool":
+                    shape_pre = self.layers[i - 1].shape_post
+                    delta = _unpooled(delta.reshape(state.winner.shape), state.winner, layer.window, shape_pre)
+                    v_peak, t_error, i = states[i].v_peak, states[i].t_peak, i - 1
+                    continue
+                window, i = layer.window, i - 1
+            depth, g, pre = depth - 1, self.geometries[depth - 1], states[i]
+            error = np.empty((n, delta.size // n), self.dtype)
             kernels.synaptic_error(
-                delta, v_peak, self.dtype.type(self.v_th), SURROGATES[surrogate], NORMALISATIONS[normalise],
-                min(N_SHARDS, n), error,
+                delta.reshape(error.shape), v_peak.reshape(error.shape), self.dtype.type(self.v_th),
+                SURROGATES[surrogate], NORMALISATIONS[normalise], min(N_SHARDS, n), error,
             )  # fmt: skip
-            if neuron is None:
-                neuron = np.arange(delta.shape[1], dtype=np.int32)[None]
-            w_post = self.w[depth].reshape(g.maps_post, -1)
-            delta_pre = np.empty((n, *g.shape_pre), self.dtype)
+            flat = (n, -1, g.maps_post)
+            w_post = (
+                self.matrices(self.parameters)[depth].T.reshape(-1, g.maps_pre)
+                if depth
+                else np.empty((1, 1), self.dtype)
+            )
+            delta = np.empty((n, g.height * g.width, g.maps_pre), self.dtype)
             kernels.if_conv_backward(
-                neuron, error, t_error, pre.t_post, pre.t_peak, w_post, g, self.t_max, depth > 0, delta_pre,
-                grad[depth],
+                error.reshape(flat), t_error.reshape(flat), _places(state, flat), pre.t_post.reshape(n, -1),
+                pre.t_peak.reshape(delta.shape), _padded(w_post).reshape(g.maps_post if depth else 1, -1), g, window,
+                self.t_max, depth > 0, self._scratch[depth], delta, grad[depth],
             )  # fmt: skip
-            delta, v_peak, t_error = delta_pre.reshape(n, -1), pre.v_peak.reshape(n, -1), pre.t_peak.reshape(n, -1)
-            neuron = None
+            v_peak, t_error, i = pre.v_peak, pre.t_peak, i - 1
+
+
+def _padded(w: np.ndarray) -> np.ndarray:
+    """w (rows, columns), C order, zeros appended to its rows until their length is a multiple of LANES."""
+    missing = -w.shape[1] % LANES
+    return np.ascontiguousarray(np.pad(w, ((0, 0), (0, missing))) if missing else w)
+
+
+def _places(state: LayerState, flat) -> np.ndarray:
+    """The winners of a pooling layer, (B, P'', M); an empty stand-in for other layers."""
+    return np.empty((1, 0, 0), np.int16) if state.winner is None else state.winner.reshape(flat)
+
+
+def _unpooled(delta, winner, window, shape_pre) -> np.ndarray:
+    """Errors of a pooling layer's neurons (B, H', W', C), at the neurons whose spikes they passed on (B, H, W, C)."""
+    out = np.zeros((len(delta), *shape_pre), delta.dtype)
+    b, y, x, c = np.ogrid[tuple(slice(size) for size in delta.shape)]
+    out[b, y * window + winner // window, x * window + winner % window, c] = delta
+    return out
 
 
 def network_of(config, dtype=np.float32) -> Network:

@@ -104,7 +104,7 @@ class Optimiser:
     def update(self, grad: list[np.ndarray], n_images: int) -> None:
         """Step along the mean gradient of a batch.
 
-        grad : per layer (S, M, R), whose sum over shards is the sum of dE/dw over n_images images. Zeroed.
+        grad : per layer (S, R, M), whose sum over shards is the sum of dE/dw over n_images images. Zeroed.
         """
         c, scalar = self.config, self.parameters.dtype.type
         rate = self.rate()

@@ -64,7 +64,7 @@ def race_cost(v, label, v_th, noise, error):
 
 @njit(cache=True, error_model="numpy")
 def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, t_max, delta_pre, grad):
-    """race_backward of one image; adds to grad (classes, n), overwrites delta_pre (n,), returns the cost."""
+    """race_backward of one image; adds to grad (n, classes), overwrites delta_pre (n,), returns the cost."""
     classes = w_pre.shape[1]
     v = output_potentials(t_pre, w_pre, t_max)
     error = np.empty((t_max, classes))
@@ -81,7 +81,7 @@ def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, t_max,
             delta_pre[j] = total
         if t_pre[j] < t_max:
             for i in range(classes):
-                grad[i, j] += error[t_pre[j], i]  # Eq. 12
+                grad[j, i] += error[t_pre[j], i]  # Eq. 12
     return cost
 
 
@@ -91,7 +91,7 @@ def race_backward(t_pre, t_peak_pre, v_peak_pre, w_pre, labels, v_th, noise, t_m
 
     t_pre, t_peak_pre, v_peak_pre : (B, n), state of the layer below   w_pre : (n, classes)   labels : (B,)
     v_th, noise : potential units
-    Overwrites cost (B,) and delta_pre (B, n) = dE/dt_pre; adds the weight gradients to grad (S, classes, n).
+    Overwrites cost (B,) and delta_pre (B, n) = dE/dt_pre; adds the weight gradients to grad (S, n, classes).
     """
     n, n_shards = t_pre.shape[0], grad.shape[0]
     for shard in prange(n_shards):

@@ -23,7 +23,7 @@ from s4nn_ref.network import N_SHARDS, network_of
 from s4nn_ref.optimiser import Optimiser
 from s4nn_ref.storage import read_npz, write_npz
 
-CHECKPOINT_FORMAT = "s4nn_ref checkpoint 1"
+CHECKPOINT_FORMAT = "s4nn_ref checkpoint 2"
 _INIT, _SPLIT, _SHUFFLE, _AUGMENT = range(4)  # purposes of random draws
 
 
@@ -124,7 +124,7 @@ class Training:
         """
         c, le, net = self.config.network, self.config.learning, self.network
         v_th = le.v_th_output or c.v_th
-        states = net.forward(encode(images, c.t_max, self.config.data.rounding), v_th)
+        states = net.forward(encode(images, c.t_max, self.config.data.rounding), v_th, every_layer=False)
         out = states[-1]
         t_out = out.t_post.reshape(len(labels), -1)
         right = decide(t_out, out.v_peak.reshape(t_out.shape), out.v_end, c.t_max) == labels

@@ -123,7 +123,7 @@ def if_conv_backward(g, t_error, t_pre, t_peak_pre, w, t_max, stride=1, padding=
                 continue
             if t_pre[yy, xx, c] < t_max and t_pre[yy, xx, c] <= t_error[y, x, m]:
                 grad[m, ky, kx, c] -= g[y, x, m]  # dt/dV = -1, dV/dw = 1: Eqs. 8 and 12
-            if t_peak_pre[yy, xx, c] <= t_error[y, x, m]:
+            if 0 <= t_peak_pre[yy, xx, c] <= t_error[y, x, m]:
                 delta_pre[yy, xx, c] += g[y, x, m] * w[m, ky, kx, c]  # Eq. 10
     return delta_pre, grad
 

@@ -87,7 +87,7 @@ def test_hinge_drops_what_is_right_already():
 def backward(network, t_in, e, normalise="none", surrogate="fired"):
     grad = network.gradients(1)
     network.backward(network.forward(t_in), np.array(e, float), grad, surrogate, normalise)
-    return [g[0] for g in grad]
+    return [g[0].T for g in grad]  # (M, R)
 
 
 def test_eqs7_8_and_12_by_hand():

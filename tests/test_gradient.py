@@ -27,7 +27,9 @@ def linearised(network, states, w_new, surrogate, image):
     for depth, layer in enumerate(network.layers):
         pre, post = states[depth], states[depth + 1]
         if layer.kind == "pool":
-            shift = shift.ravel()[post.winner[image]]
+            y, x, c = np.indices(layer.shape_post)
+            dy, dx = np.divmod(post.winner[image], layer.window)
+            shift = shift[y * layer.window + dy, x * layer.window + dx, c]
             continue
         w, new = next(weights)
         is_output = layer is network.layers[-1]
@@ -68,7 +70,7 @@ def test_gradient_equals_that_of_the_linearised_twin(structure, surrogate):
     e = t_out - targets
     grad = network.gradients()
     network.backward(states, e, grad, surrogate, "none")
-    gradient = [g.sum(axis=0).reshape(w.shape) for g, w in zip(grad, network.w, strict=True)]
+    gradient = [g.sum(axis=0).T.reshape(w.shape) for g, w in zip(grad, network.w, strict=True)]
     assert all(np.abs(g).max() > 0 for g in gradient)
 
     def twin_cost(scale, directions):
@@ -99,7 +101,7 @@ def test_the_check_fails_for_a_wrong_mask():
     direction = rng.normal(size=network.w[0].shape)
     moved = linearised(network, states, [network.w[0] + 1e-3 * direction, network.w[1]], "fired", 0)
     right = (moved / 1e-3) @ e[0]
-    gradient = grad[0].sum(axis=0).reshape(direction.shape)
+    gradient = grad[0].sum(axis=0).T.reshape(direction.shape)
     assert (gradient * direction).sum() == pytest.approx(right, rel=1e-6)
     # every synapse of a neuron that fired takes its error, however late the input
     acausal = np.where(gradient != 0, gradient, gradient.min(axis=(1, 2, 3), keepdims=True))

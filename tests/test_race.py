@@ -68,7 +68,7 @@ def test_race_backward_equals_oracle(seed):
     v_peak = np.full((3, n), 50.0)
     v_peak[0, 0], t_peak[0, 0], t_pre[0, 0] = 0.0, -1, t_max  # never above 0: takes no error
     w, labels = rng.normal(4, 10, (4, n)), np.array([0, 3, 2])
-    cost, delta, grad = np.empty(3), np.empty((3, n)), np.zeros((2, 4, n))
+    cost, delta, grad = np.empty(3), np.empty((3, n)), np.zeros((2, n, 4))
     race_backward(t_pre, t_peak, v_peak, np.ascontiguousarray(w.T), labels, 20.0, 6.0, t_max, cost, delta, grad)
     expected = [oracle.race_backward(t_pre[b], t_peak[b], w, labels[b], 20.0, 6.0, t_max) for b in range(3)]
     np.testing.assert_allclose(cost, [e[0] for e in expected], rtol=1e-12)
@@ -76,7 +76,7 @@ def test_race_backward_equals_oracle(seed):
         keep = v_peak[b] > 0
         np.testing.assert_allclose(delta[b][keep], expected[b][1][keep], rtol=1e-5, atol=1e-8)
     assert delta[0, 0] == 0
-    np.testing.assert_allclose(grad.sum(axis=0), sum(e[2] for e in expected), rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(grad.sum(axis=0).T, sum(e[2] for e in expected), rtol=1e-5, atol=1e-8)
 
 
 def test_race_reaches_the_hidden_layers():
