@@ -14,6 +14,8 @@ Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv), section 2.1 (spike_pool), Eq
 12 (if_conv_backward). Departures D2-D9 in docs/deviations.md. Oracles: tests/oracle.py, functions of the same names.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit, prange
 
@@ -23,87 +25,104 @@ from s4nn_ref.lanes import LANES, any_lane, load, load_edge, splat, store, where
 FIRED, WINDOW, WINDOW_FIRED, WINDOW_SILENT = 0, 1, 2, 3
 # kinds of normalisation, Eq. 11
 NONE, SIGNED_SUM, L1, L2 = 0, 1, 2, 3
+_ROW = 2**32 - 1  # the part of a spike's entry that is its row of the weights
+
+
+class FanOut(NamedTuple):
+    """Where the spikes of a layer go, and the lists that spikes_of_positions fills with them.
+
+    first            : int32 (H*W + 1,); pixel x reaches the positions first[x] <= i < first[x + 1] of the next two
+    position, offset : uint32, output position, and the row of the weights (R, M) for map 0 of the pixel
+    end              : uint64 (S, P), one behind the last spike of each position in `spike`
+    spike            : int64 (S, P*(R + 1)), the spikes of position p from p * (R + 1) on: t * 2**32 + row
+    """
+
+    first: np.ndarray
+    position: np.ndarray
+    offset: np.ndarray
+    end: np.ndarray
+    spike: np.ndarray
+
+
+def fan_out(geometry, n_shards: int) -> FanOut:
+    """The fan-out of a convolution or dense layer, its lists not yet filled."""
+    g = geometry
+    synapses = [[] for _ in range(g.height * g.width)]
+    for p, ky, kx in np.ndindex(g.height_post * g.width_post, g.kernel_height, g.kernel_width):
+        y = (p // g.width_post) * g.stride + ky - g.pad_top
+        x = (p % g.width_post) * g.stride + kx - g.pad_left
+        if 0 <= y < g.height and 0 <= x < g.width:
+            synapses[y * g.width + x].append((p, (ky * g.kernel_width + kx) * g.maps_pre))
+    position, offset = np.array([pair for pixel in synapses for pair in pixel], np.uint32).T.copy()
+    first = np.cumsum([0] + [len(pixel) for pixel in synapses], dtype=np.int32)
+    n_positions = g.height_post * g.width_post
+    return FanOut(
+        first, position, offset, np.zeros((n_shards, n_positions), np.uint64),
+        np.zeros((n_shards, n_positions * (g.receptive_field + 1)), np.int64),
+    )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")
-def spikes_in_time_order(t_pre, t_max):
-    """Indices of the neurons that fired, by time, then by index (a counting sort).
+def spikes_in_time_order(t_pre, b, t_max):
+    """Indices of the neurons of image b that fired, by time, then by index (a counting sort).
 
-    t_pre : int16 (H*W*C,)   ->   int32 (spikes,)
+    t_pre : int16 (B, H*W*C)   ->   int32 (spikes,)
     """
-    fired = np.empty(t_pre.size + 1, np.int32)
-    n = 0
-    for j in range(t_pre.size):
-        fired[n] = j  # overwritten unless j fired: cheaper than a branch
-        n += t_pre[j] < t_max
+    size, silent = t_pre.shape[1], splat(np.int32(t_max))
+    fired = np.empty(size + 1, np.int32)
     first = np.zeros(t_max + 1, np.int32)
+    n = 0
+    for block in range(0, size, LANES):
+        if block + LANES <= size and not any_lane(load(t_pre, b, block) < silent):
+            continue  # most neurons are silent
+        for j in range(block, min(block + LANES, size)):
+            fired[n] = j  # overwritten unless j fired: cheaper than a branch
+            n += t_pre[b, j] < t_max
     for s in range(n):
-        first[t_pre[fired[s]] + 1] += 1
+        first[t_pre[b, fired[s]] + 1] += 1
     for t in range(t_max):
         first[t + 1] += first[t]
     order = np.empty(n, np.int32)
     for s in range(n):
-        t = t_pre[fired[s]]
+        t = t_pre[b, fired[s]]
         order[first[t]] = fired[s]
         first[t] += 1
     return order
 
 
 @njit(cache=True, error_model="numpy")
-def _reached(size, kernel, stride, pad, size_post):
-    """First and last output row (or column) whose window holds each of the `size` input rows: int32 (size, 2)."""
-    reached = np.empty((size, 2), np.int32)
-    for y in range(size):
-        reached[y, 0] = max((y + pad - kernel + stride) // stride, 0)
-        reached[y, 1] = min((y + pad) // stride, size_post - 1)
-    return reached
-
-
-def scratch_of(geometry, n_shards: int):
-    """Lists of spikes that spikes_of_positions fills, one per shard: n (S, P), synapse and t (S, P, R + 1)."""
-    g = geometry
-    shape = n_shards, g.height_post * g.width_post, g.receptive_field + 1
-    return np.zeros(shape[:2], np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.int16)
-
-
-@njit(cache=True, error_model="numpy")
-def spikes_of_positions(t_pre, geometry, t_max, n, synapse, t):
+def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
     """For every output position, the spikes of its receptive field in time order.
 
-    t_pre : int16 (H*W*C,)
-    Overwrites n int32 (P,), synapse int32 (P, R + 1) and t int16 (P, R + 1): position p receives n[p] spikes, each
-    through row `synapse` of the weights (R, M) at step t; behind them stands a t that no spike has.
+    t_pre : int16 (B, H*W*C), of which image b is read; fan : FanOut, whose lists of one shard are overwritten
+    Behind the last spike of each list stands one at t_max, which is none.
     """
-    g = geometry
-    n[:] = 0
-    reached_y = _reached(g.height, g.kernel_height, g.stride, g.pad_top, g.height_post)
-    reached_x = _reached(g.width, g.kernel_width, g.stride, g.pad_left, g.width_post)
-    maps, width = np.uint32(g.maps_pre), np.uint32(g.width)  # unsigned 32-bit divisions are the cheap ones
-    for j in spikes_in_time_order(t_pre, t_max):
-        pixel = np.uint32(j) // maps
-        c, y, x, t_j = np.uint32(j) - pixel * maps, pixel // width, pixel % width, t_pre[j]
-        for y_post in range(reached_y[y, 0], reached_y[y, 1] + 1):
-            ky = np.int32(y) + g.pad_top - y_post * g.stride
-            for x_post in range(reached_x[x, 0], reached_x[x, 1] + 1):
-                kx = np.int32(x) + g.pad_left - x_post * g.stride
-                p = y_post * g.width_post + x_post
-                s = n[p]
-                synapse[p, s] = (ky * g.kernel_width + kx) * g.maps_pre + np.int32(c)
-                t[p, s] = t_j
-                n[p] = s + 1
-    for p in range(n.size):
-        t[p, n[p]] = t_max
+    end, spike = fan.end[shard], fan.spike[shard]
+    length = spike.size // end.size
+    for p in range(end.size):
+        end[p] = p * length
+    for j in spikes_in_time_order(t_pre, b, t_max):
+        pixel = np.uint32(j) // np.uint32(maps_pre)
+        arriving = (np.int64(t_pre[b, j]) << 32) + np.int64(np.uint32(j) - pixel * np.uint32(maps_pre))
+        for i in range(fan.first[pixel], fan.first[pixel + np.uint32(1)]):
+            p = fan.position[i]
+            spike[end[p]] = arriving + np.int64(fan.offset[i])
+            end[p] += np.uint64(1)
+    for p in range(end.size):
+        spike[end[p]] = np.int64(t_max) << 32
 
 
 @njit(cache=True, error_model="numpy")
-def _integrate(p, n, synapse, t_in, w, first, v_th):
+def _integrate(p, fan, shard, w, first, v_th):
     """Lanes of neurons first .. of position p: potential after the last spike, its peak, and the step of the peak."""
     zero, theta = splat(v_th - v_th), splat(v_th)
     v, peak, when = zero, zero, splat(np.int32(-1))
-    for s in range(n[p]):
-        t = t_in[p, s]
-        v = v + load(w, synapse[p, s], first)  # Eq. 2
-        if t_in[p, s + 1] != t:  # all spikes of a step before the test
+    begin = p * (fan.spike.shape[1] // fan.end.shape[1])
+    for s in range(begin, np.int64(fan.end[shard, p])):
+        spike = fan.spike[shard, s]
+        v = v + load(w, spike & _ROW, first)  # Eq. 2
+        t = spike >> 32
+        if fan.spike[shard, s + 1] >> 32 != t:  # all spikes of a step before the test
             rises = (v > peak) & (peak < theta)  # a new maximum, and not yet fired
             peak = where(rises, v, peak)
             when = where(rises, splat(np.int32(t)), when)
@@ -112,21 +131,20 @@ def _integrate(p, n, synapse, t_in, w, first, v_th):
 
 @njit(cache=True, error_model="numpy")
 def _if_conv_image(
-    spikes, w, v_th, geometry, window, by_potential, t_max, t_post, t_peak, v_peak, winner, v_end
+    fan, shard, w, v_th, geometry, window, by_potential, t_max, t_post, t_peak, v_peak, winner, v_end
 ):  # fmt: skip
     """if_conv of one image from its lists of spikes; overwrites the rest, (P'', M) and v_end (1, M)."""
-    n, synapse, t_in = spikes
     columns = geometry.width_post // window
     theta, silent = splat(v_th), splat(np.int32(t_max))
     for first in range(0, geometry.maps_post, LANES):
         for q in range(t_post.shape[0]):
             corner = (q // columns) * window * geometry.width_post + (q % columns) * window
-            v, best_v, best_peak = _integrate(corner, n, synapse, t_in, w, first, v_th)
+            v, best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th)
             best_t = where(best_v >= theta, best_peak, silent)  # Eq. 3
             best = splat(np.int32(0))
             for k in range(1, window * window):
                 p = corner + (k // window) * geometry.width_post + k % window
-                v, peak, when = _integrate(p, n, synapse, t_in, w, first, v_th)
+                v, peak, when = _integrate(p, fan, shard, w, first, v_th)
                 t = where(peak >= theta, when, silent)  # Eq. 3
                 earlier = t < best_t
                 if by_potential:
@@ -144,7 +162,7 @@ def _if_conv_image(
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def if_conv(
-    t_pre, w, v_th, geometry, window, by_potential, t_max, scratch, t_post, t_peak, v_peak, winner, v_end
+    t_pre, w, v_th, geometry, window, by_potential, t_max, fan, t_post, t_peak, v_peak, winner, v_end
 ):  # fmt: skip
     """First threshold crossing of non-leaky IF neurons, convolution or dense, and the pooling behind them (Eqs. 2-3).
 
@@ -152,20 +170,19 @@ def if_conv(
     w       : float (R, M), potential units; columns padded to a multiple of LANES
     v_th    : scalar of w's type, > 0
     window  : side of the spike-pooling behind the layer, 1 for none; by_potential as in spike_pool
-    scratch : what `scratch_of` returned: one list of spikes for each shard
+    fan     : FanOut
     Overwrites t_post, t_peak, v_peak (B, P'', M), of the P'' = (H' // window) (W' // window) pooling neurons, or of the
     neurons themselves where window = 1; with pooling, winner int16 (B, P'', M): the place of the earliest neuron in its
     window, counted row by row; and v_end (B, 1, M): the potentials of the last position looked at after the last
     spike, which for a dense layer is the end of the simulation.
     Departures: D2, D3, D8.   Oracle: tests/oracle.py::if_conv, spike_pool
     """
-    n, n_shards = t_pre.shape[0], min(scratch[0].shape[0], t_pre.shape[0])
+    n, n_shards = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0])
     for shard in prange(n_shards):
-        spikes = scratch[0][shard], scratch[1][shard], scratch[2][shard]
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
-            spikes_of_positions(t_pre[b], geometry, t_max, *spikes)
+            spikes_of_positions(t_pre, b, geometry.maps_pre, t_max, fan, shard)
             _if_conv_image(
-                spikes, w, v_th, geometry, window, by_potential, t_max, t_post[b], t_peak[b], v_peak[b],
+                fan, shard, w, v_th, geometry, window, by_potential, t_max, t_post[b], t_peak[b], v_peak[b],
                 winner[b % winner.shape[0]], v_end[b % v_end.shape[0]],
             )  # fmt: skip
 
@@ -269,9 +286,9 @@ def synaptic_error(delta, v_peak, v_th, surrogate, normalise, n_shards, g):
 
 
 @njit(cache=True, error_model="numpy")
-def _weight_gradient_image(g, t_error, winner, spikes, geometry, window, grad):
+def _weight_gradient_image(g, t_error, winner, fan, shard, geometry, window, grad):
     """Eqs. 8 and 12 for one image: adds to grad (R, M), spike by spike, LANES maps at a time."""
-    n, synapse, t_in = spikes
+    length = fan.spike.shape[1] // fan.end.shape[1]
     columns, zero = geometry.width_post // window, splat(g.dtype.type(0))
     for first in range(0, geometry.maps_post, LANES):
         for q in range(g.shape[0]):
@@ -287,13 +304,11 @@ def _weight_gradient_image(g, t_error, winner, spikes, geometry, window, grad):
                     if not any_lane(g_k != zero):
                         continue
                 p = corner + (k // window) * geometry.width_post + k % window
-                for s in range(n[p]):
-                    causal = splat(np.int32(t_in[p, s])) <= t_q
-                    # dV/dw = [t_j <= t_i] and dt/dV < 0
-                    store(
-                        grad, synapse[p, s], first,
-                        load_edge(grad, synapse[p, s], first) - where(causal, g_k, zero),
-                    )  # fmt: skip
+                for s in range(p * length, np.int64(fan.end[shard, p])):
+                    spike = fan.spike[shard, s]
+                    row = spike & _ROW
+                    causal = splat(np.int32(spike >> 32)) <= t_q  # dV/dw = [t_j <= t_i]; dt/dV < 0
+                    store(grad, row, first, load_edge(grad, row, first) - where(causal, g_k, zero))
 
 
 @njit(cache=True, error_model="numpy")
@@ -302,7 +317,7 @@ def _propagate_image(g, t_error, winner, t_peak_pre, w_post, geometry, window, e
     c = geometry
     columns = c.width_post // window
     blocks = (c.maps_pre + LANES - 1) // LANES * LANES
-    silent, never, zero = splat(np.int32(-1)), splat(np.int32(2**15)), splat(g.dtype.type(0))
+    silent, never = splat(np.int32(-1)), splat(np.int32(2**15))
     n_events = np.zeros(window * window, np.int32)
     delta_pre[:] = 0
     for q in range(g.shape[0]):
@@ -329,13 +344,14 @@ def _propagate_image(g, t_error, winner, t_peak_pre, w_post, geometry, window, e
                         for e in range(n_events[k]):
                             m = event[k, e]
                             causal = t_j <= splat(np.int32(t_error[q, m]))
-                            delta = delta + where(causal, splat(g[q, m]) * load(w_post, m, synapse + first), zero)
+                            gw = splat(g[q, m]) * load(w_post, m, synapse + first)
+                            delta = where(causal, delta + gw, delta)
                         store(delta_pre, row, first, delta)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
 def if_conv_backward(
-    g, t_error, winner, t_pre, t_peak_pre, w_post, geometry, window, t_max, propagate, scratch, delta_pre, grad
+    g, t_error, winner, t_pre, t_peak_pre, w_post, geometry, window, t_max, propagate, fan, delta_pre, grad
 ):  # fmt: skip
     """Masked error backpropagation through a convolution or dense layer and the pooling behind it (Eqs. 8, 10, 12).
 
@@ -345,19 +361,18 @@ def if_conv_backward(
                  neurons take an error (D6); -1, a peak that never came, takes none
     w_post     : float (M, K*K*C), the weights seen from the postsynaptic neuron, C padded to a multiple of LANES;
                  only read to propagate
-    scratch    : what `scratch_of` returned
+    fan        : FanOut
     Adds the weight gradients, summed over a shard's images in their order, to grad (S, R, M); overwrites
     delta_pre (B, H*W, C) = dE/dt_pre if propagate, else leaves it alone.
     Oracle: tests/oracle.py::if_conv_backward
     """
     n, n_shards = g.shape[0], min(grad.shape[0], g.shape[0])
     for shard in prange(n_shards):
-        spikes = scratch[0][shard], scratch[1][shard], scratch[2][shard]
         event = np.empty((window * window, geometry.maps_post), np.int32)
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             winner_b = winner[b % winner.shape[0]]
-            spikes_of_positions(t_pre[b], geometry, t_max, *spikes)
-            _weight_gradient_image(g[b], t_error[b], winner_b, spikes, geometry, window, grad[shard])
+            spikes_of_positions(t_pre, b, geometry.maps_pre, t_max, fan, shard)
+            _weight_gradient_image(g[b], t_error[b], winner_b, fan, shard, geometry, window, grad[shard])
             if propagate:
                 _propagate_image(
                     g[b], t_error[b], winner_b, t_peak_pre[b], w_post, geometry, window, event, delta_pre[b]

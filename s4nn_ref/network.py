@@ -78,7 +78,7 @@ class Network:
         self.slices = [slice(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
         self.parameters = np.zeros(int(ends[-1]), self.dtype)
         self.w = self.views(self.parameters)
-        self._scratch = [kernels.scratch_of(g, N_SHARDS) for g in self.geometries]
+        self._fan_out = [kernels.fan_out(g, N_SHARDS) for g in self.geometries]
         self._buffers: dict[bool, list[LayerState | None]] = {}
 
     @property
@@ -178,7 +178,7 @@ class Network:
         flat = (n, -1, g.maps_post)
         kernels.if_conv(
             pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]), self.dtype.type(v_th), g, window,
-            self.pool_ties == "potential", self.t_max, self._scratch[depth], post.t_post.reshape(flat),
+            self.pool_ties == "potential", self.t_max, self._fan_out[depth], post.t_post.reshape(flat),
             post.t_peak.reshape(flat), post.v_peak.reshape(flat), _places(post, flat),
             np.empty((1, 1, 0), self.dtype) if post.v_end is None else post.v_end[:, None],
         )  # fmt: skip
@@ -255,7 +255,7 @@ class Network:
             kernels.if_conv_backward(
                 error.reshape(flat), t_error.reshape(flat), _places(state, flat), pre.t_post.reshape(n, -1),
                 pre.t_peak.reshape(delta.shape), _padded(w_post).reshape(g.maps_post if depth else 1, -1), g, window,
-                self.t_max, depth > 0, self._scratch[depth], delta, grad[depth],
+                self.t_max, depth > 0, self._fan_out[depth], delta, grad[depth],
             )  # fmt: skip
             v_peak, t_error, i = pre.v_peak, pre.t_peak, i - 1
 

@@ -72,16 +72,28 @@ def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, t_max,
     for s in range(t_max - 2, -1, -1):
         for i in range(classes):
             error[s, i] += error[s + 1, i]  # now D_i(s)
+    d = error.astype(w_pre.dtype)
+    zero = d.dtype.type(0)
+    delta_pre[:] = zero
+    listed = np.empty(t_pre.size + 1, np.uint32)  # lists, not branches: neither of the two questions can be guessed
+    n = 0
     for j in range(t_pre.size):
-        delta_pre[j] = 0
-        if v_peak_pre[j] > 0:  # else its surrogate is 0
-            total = 0.0
-            for i in range(classes):
-                total -= w_pre[j, i] * error[t_peak_pre[j], i]  # Eq. 10
-            delta_pre[j] = total
-        if t_pre[j] < t_max:
-            for i in range(classes):
-                grad[j, i] += error[t_pre[j], i]  # Eq. 12
+        listed[n] = j
+        n += v_peak_pre[j] > 0  # else its surrogate is 0
+    for j in listed[:n]:
+        w_j, d_j = w_pre[j], d[t_peak_pre[j]]
+        total = zero
+        for i in range(classes):
+            total -= w_j[i] * d_j[i]  # Eq. 10
+        delta_pre[j] = total
+    n = 0
+    for j in range(t_pre.size):
+        listed[n] = j
+        n += t_pre[j] < t_max
+    for j in listed[:n]:
+        grad_j, d_j = grad[j], d[t_pre[j]]
+        for i in range(classes):
+            grad_j[i] += d_j[i]  # Eq. 12
     return cost
 
 

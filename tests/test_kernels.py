@@ -140,7 +140,7 @@ def test_if_conv_backward_equals_oracle(structure, shape, padding):
     w_post = _padded(network.w[0].reshape(-1, shape[2])).reshape(geometry.maps_post, -1)
     kernels.if_conv_backward(
         g, t_error, np.empty((1, 0, 0), np.int16), t_in.reshape(3, -1), t_peak_pre.reshape(delta_pre.shape), w_post,
-        geometry, 1, 12, True, kernels.scratch_of(geometry, 2), delta_pre, grad,
+        geometry, 1, 12, True, kernels.fan_out(geometry, 2), delta_pre, grad,
     )  # fmt: skip
     delta_pre = delta_pre.reshape(t_in.shape)
     grad = grad.transpose(0, 2, 1)
