@@ -38,11 +38,13 @@ class NetworkConfig:
 @dataclass(frozen=True)
 class LearningConfig:
     """The learning rule. error: "target", Eqs. 4-6 with margin lam, or "race", the smoothed first spike with escape
-    noise `noise` in potential units (D15); hinge (of "target") D10, surrogate D5, normalise D4; v_th_output: threshold
-    of the output layer while training, where it differs from v_th (D11; 0: it does not)."""
+    noise `noise` in potential units (D15), beside which the last potentials teach with weight readout (D21). hinge (of
+    "target") D10, surrogate D5, normalise D4; v_th_output: threshold of the output layer while training, where it
+    differs from v_th (D11; 0: it does not)."""
 
     error: typing.Literal["target", "race"] = "target"
     noise: float = 10.0
+    readout: float = 0.0
     lam: float = 10.0  # Table 1
     hinge: bool = False
     surrogate: typing.Literal["fired", "window", "window-fired", "window-silent"] = "fired"
@@ -189,6 +191,7 @@ def _in_range(config: Config) -> None:
         ("network.init", n.init, all(low <= high for low, high in n.init), "pairs [low, high] with low <= high"),
         ("data.validation", d.validation, d.validation >= 0, ">= 0"),
         ("learning.lam", le.lam, le.lam >= 0, ">= 0"),
+        ("learning.readout", le.readout, le.readout >= 0, ">= 0"),
         ("learning.noise", le.noise, le.noise > 0, "> 0"),
         ("learning.v_th_output", le.v_th_output, le.v_th_output >= 0, ">= 0"),
         ("optimiser.eta", o.eta, all(eta >= 0 for eta in o.eta), ">= 0"),

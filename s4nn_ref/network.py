@@ -208,18 +208,19 @@ class Network:
         t_error = np.minimum(t_out, np.int16(self.t_max - 1))
         self._descend(len(self.layers), states, delta, v_peak, t_error, grad, surrogate, normalise)
 
-    def backward_race(self, states, labels, v_th, noise, grad, surrogate, normalise) -> np.ndarray:
+    def backward_race(self, states, labels, v_th, noise, readout, grad, surrogate, normalise) -> np.ndarray:
         """Temporal backpropagation of the smoothed race to the first output spike (D15, s4nn_ref/race.py).
 
-        labels : (B,); v_th, noise : of the race, potential units; the rest as in `backward`
+        labels : (B,); v_th, noise, readout : of the race, see there; the rest as in `backward`
         Returns the cost of each image, (B,).
         """
         n, pre, w_pre = len(labels), states[-2], self.matrices(self.parameters)[-1]
         t_pre, t_peak, v_peak = (array.reshape(n, -1) for array in (pre.t_post, pre.t_peak, pre.v_peak))
         cost, delta = np.empty(n), np.empty(t_pre.shape, self.dtype)
         race.race_backward(
-            t_pre, t_peak, v_peak, w_pre, labels, float(v_th), float(noise), self.t_max, cost, delta, grad[-1]
-        )
+            t_pre, t_peak, v_peak, w_pre, labels, float(v_th), float(noise), float(readout), self.t_max, cost,
+            delta, grad[-1],
+        )  # fmt: skip
         self._descend(len(self.layers) - 1, states, delta, v_peak, t_peak, grad, surrogate, normalise)
         return cost
 

@@ -13,6 +13,9 @@ r_i(s) = exp((V_i(s) - v_th) / noise) in step s, and R = sum_i r_i. Then
 so a silent network is as wrong as one that fires for the wrong class, and where waiting would make the decision better,
 dE/dR says so: it weighs the decision now against those to come. With noise -> 0 this is the deterministic first spike.
 
+The potentials may teach beside the race: with `readout` > 0 the cross-entropy of the last potentials, softmax of
+V(t_max - 1) / noise, is added with that weight (D21). It reaches also the hidden neurons that fire behind the decision.
+
 dE/dV_i(s) is an error at every step, not at the spike alone; Eqs. 10 and 12 then read, with the same causal masks,
     dE/dw_ij = D_i(t_j),   delta_j = -sum_i w_ij D_i(t_j),   D_i(t) = sum_{s >= t} dE/dV_i(s).
 Derivation: docs/derivation.md. Oracle: tests/oracle.py::race_cost, race_backward.
@@ -27,7 +30,7 @@ _LARGEST = 30.0  # of (V - v_th) / noise in a hazard: far beyond certainty, far 
 
 
 @njit(cache=True, error_model="numpy")
-def race_cost(v, label, v_th, noise, error):
+def race_cost(v, label, v_th, noise, readout, error):
     """Cost of the smoothed race; overwrites error (t_max, classes) with dE/dV.
 
     v : (t_max, classes), output potentials at every step
@@ -59,16 +62,18 @@ def race_cost(v, label, v_th, noise, error):
             change = first[s] * now * (same - winner[s, i]) + rate[s] * winner[s, i] * gain
             error[s, i] = -change / (noise * right)
         behind += first[s] * now
-    return -np.log(right)
+    for i in range(classes):
+        error[steps - 1, i] += readout * (winner[steps - 1, i] - (1.0 if i == label else 0.0)) / noise
+    return -np.log(right) - readout * np.log(max(winner[steps - 1, label], 1e-300))
 
 
 @njit(cache=True, error_model="numpy")
-def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, t_max, delta_pre, grad):
+def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, readout, t_max, delta_pre, grad):
     """race_backward of one image; adds to grad (n, classes), overwrites delta_pre (n,), returns the cost."""
     classes = w_pre.shape[1]
     v = output_potentials(t_pre, w_pre, t_max)
     error = np.empty((t_max, classes))
-    cost = race_cost(v, label, v_th, noise, error)
+    cost = race_cost(v, label, v_th, noise, readout, error)
     for s in range(t_max - 2, -1, -1):
         for i in range(classes):
             error[s, i] += error[s + 1, i]  # now D_i(s)
@@ -98,16 +103,19 @@ def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, t_max,
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def race_backward(t_pre, t_peak_pre, v_peak_pre, w_pre, labels, v_th, noise, t_max, cost, delta_pre, grad):
+def race_backward(
+    t_pre, t_peak_pre, v_peak_pre, w_pre, labels, v_th, noise, readout, t_max, cost, delta_pre, grad
+):  # fmt: skip
     """Error of the smoothed race through the output layer.
 
     t_pre, t_peak_pre, v_peak_pre : (B, n), state of the layer below   w_pre : (n, classes)   labels : (B,)
-    v_th, noise : potential units
+    v_th, noise : potential units   readout : weight of the potentials' cross-entropy
     Overwrites cost (B,) and delta_pre (B, n) = dE/dt_pre; adds the weight gradients to grad (S, n, classes).
     """
     n, n_shards = t_pre.shape[0], grad.shape[0]
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             cost[b] = _race_image(
-                t_pre[b], t_peak_pre[b], v_peak_pre[b], w_pre, labels[b], v_th, noise, t_max, delta_pre[b], grad[shard]
-            )
+                t_pre[b], t_peak_pre[b], v_peak_pre[b], w_pre, labels[b], v_th, noise, readout, t_max, delta_pre[b],
+                grad[shard],
+            )  # fmt: skip

@@ -129,7 +129,9 @@ class Training:
         t_out = out.t_post.reshape(len(labels), -1)
         right = decide(t_out, out.v_peak.reshape(t_out.shape), out.v_end, c.t_max) == labels
         if le.error == "race":
-            costs = net.backward_race(states, labels, v_th, le.noise, self._grad, le.surrogate, le.normalise)
+            costs = net.backward_race(
+                states, labels, v_th, le.noise, le.readout, self._grad, le.surrogate, le.normalise
+            )
         else:
             e = temporal_error(t_out, labels, le.lam, c.t_max, le.hinge)
             costs = cost(e)

@@ -147,17 +147,19 @@ def apply_map(image, affine):
     return out
 
 
-def race_cost(v, label, v_th, noise):
-    """-log of the probability that output `label` fires first with escape noise, as defined, step by step."""
+def race_cost(v, label, v_th, noise, readout=0.0):
+    """-log of the probability that output `label` fires first with escape noise, as defined, step by step; and
+    `readout` times the cross-entropy of the last potentials."""
     hazard = np.exp((v - v_th) / noise)
     survival, right = 1.0, 0.0
     for r in hazard:
         right += survival * (1 - np.exp(-r.sum())) * r[label] / r.sum()
         survival *= np.exp(-r.sum())
-    return -np.log(right)
+    last = np.exp((v[-1] - v[-1].max()) / noise)
+    return -np.log(right) - readout * np.log(last[label] / last.sum())
 
 
-def race_backward(t_pre, t_peak_pre, w, label, v_th, noise, t_max):
+def race_backward(t_pre, t_peak_pre, w, label, v_th, noise, readout, t_max):
     """Error of the race through the output layer, one image: cost, dE/dt_pre, dE/dw.
 
     t_pre, t_peak_pre (n,), w (classes, n). dE/dV by central differences.
@@ -168,10 +170,11 @@ def race_backward(t_pre, t_peak_pre, w, label, v_th, noise, t_max):
     for index in np.ndindex(v.shape):
         step = np.zeros(v.shape)
         step[index] = 1e-4
-        error[index] = (race_cost(v + step, label, v_th, noise) - race_cost(v - step, label, v_th, noise)) / 2e-4
+        up, down = (race_cost(v + sign * step, label, v_th, noise, readout) for sign in (1, -1))
+        error[index] = (up - down) / 2e-4
     delta, grad = np.zeros(len(t_pre)), np.zeros(w.shape)
     for i, j in np.ndindex(w.shape):
         if t_pre[j] < t_max:
             grad[i, j] = error[t_pre[j] :, i].sum()
         delta[j] -= w[i, j] * error[t_peak_pre[j] :, i].sum()
-    return race_cost(v, label, v_th, noise), delta, grad
+    return race_cost(v, label, v_th, noise, readout), delta, grad
