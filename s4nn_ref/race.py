@@ -13,8 +13,9 @@ r_i(s) = exp((V_i(s) - v_th) / noise) in step s, and R = sum_i r_i. Then
 so a silent network is as wrong as one that fires for the wrong class, and where waiting would make the decision better,
 dE/dR says so: it weighs the decision now against those to come. With noise -> 0 this is the deterministic first spike.
 
-The potentials may teach beside the race: with `readout` > 0 the cross-entropy of the last potentials, softmax of
-V(t_max - 1) / noise, is added with that weight (D21). It reaches also the hidden neurons that fire behind the decision.
+The last potentials may teach beside the race (D21): with `readout` > 0 the cross-entropy of a softmax of V(t_max - 1) /
+noise is added with that weight, in which the threshold stands as one competitor more. It reaches the hidden neurons
+that fire behind the decision too, and lifts the label's potential above threshold: hardly an image stays silent.
 
 dE/dV_i(s) is an error at every step, not at the spike alone; Eqs. 10 and 12 then read, with the same causal masks,
     dE/dw_ij = D_i(t_j),   delta_j = -sum_i w_ij D_i(t_j),   D_i(t) = sum_{s >= t} dE/dV_i(s).
@@ -62,9 +63,10 @@ def race_cost(v, label, v_th, noise, readout, error):
             change = first[s] * now * (same - winner[s, i]) + rate[s] * winner[s, i] * gain
             error[s, i] = -change / (noise * right)
         behind += first[s] * now
+    last = rate[steps - 1] / (rate[steps - 1] + 1.0)  # against the threshold
     for i in range(classes):
-        error[steps - 1, i] += readout * (winner[steps - 1, i] - (1.0 if i == label else 0.0)) / noise
-    return -np.log(right) - readout * np.log(max(winner[steps - 1, label], 1e-300))
+        error[steps - 1, i] += readout * (last * winner[steps - 1, i] - (1.0 if i == label else 0.0)) / noise
+    return -np.log(right) - readout * np.log(max(last * winner[steps - 1, label], 1e-300))
 
 
 @njit(cache=True, error_model="numpy")

@@ -149,13 +149,13 @@ def apply_map(image, affine):
 
 def race_cost(v, label, v_th, noise, readout=0.0):
     """-log of the probability that output `label` fires first with escape noise, as defined, step by step; and
-    `readout` times the cross-entropy of the last potentials."""
+    `readout` times the cross-entropy of the last potentials and the threshold."""
     hazard = np.exp((v - v_th) / noise)
     survival, right = 1.0, 0.0
     for r in hazard:
         right += survival * (1 - np.exp(-r.sum())) * r[label] / r.sum()
         survival *= np.exp(-r.sum())
-    last = np.exp((v[-1] - v[-1].max()) / noise)
+    last = np.exp((np.append(v[-1], v_th) - max(v[-1].max(), v_th)) / noise)
     return -np.log(right) - readout * np.log(last[label] / last.sum())
 
 

@@ -1,0 +1,71 @@
+"""Accuracy against spikes: what the network would say if it were stopped at any time step.
+
+Until its first output spike a network that is stopped answers by the largest output potential. Needs the data set.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from common import BLUE, GREEN, ORANGE, PAGE, Run, main
+from matplotlib.figure import Figure
+
+from s4nn_ref.ds4nn import decide
+from s4nn_ref.encoding import encode
+from s4nn_ref.kernels import output_potentials
+
+N_IMAGES = 2000  # of the test set, from its beginning
+
+
+@dataclass(frozen=True)
+class Course:
+    """Means over images for stopping after each step 0 .. t_max - 1."""
+
+    accuracy: np.ndarray
+    decided: np.ndarray
+    spikes: np.ndarray
+
+
+def course(run: Run, n: int = N_IMAGES, batch: int = 100) -> Course:
+    network, t_max = run.network, run.network.t_max
+    images, labels = run.test.images[:n], run.test.labels[:n]
+    right, decided, spikes = np.zeros(t_max), np.zeros(t_max), np.zeros(t_max)
+    steps = np.arange(t_max)
+    w_pre = np.ascontiguousarray(network.w[-1].reshape(network.n_classes, -1).T)
+    for begin in range(0, len(labels), batch):
+        states = network.forward(encode(images[begin : begin + batch], t_max, run.rounding))
+        out = states[-1]
+        count = len(out.t_post)
+        t_out = out.t_post.reshape(count, -1)
+        final = decide(t_out, out.v_peak.reshape(count, -1), out.v_end, t_max)
+        for b in range(count):
+            label, decision = labels[begin + b], t_out[b].min()
+            v = output_potentials(states[-2].t_post[b].ravel(), w_pre, t_max)
+            answer = np.where(steps >= decision, final[b], v.argmax(axis=1))
+            right += answer == label
+            decided += steps >= decision
+            fired = np.concatenate([state.t_post[b].ravel() for state in states])
+            fired = fired[fired <= min(decision, t_max - 1)]
+            spikes += np.cumsum(np.bincount(fired, minlength=t_max))
+    return Course(right / len(labels), decided / len(labels), spikes / len(labels))
+
+
+def draw(run: Run) -> Figure:
+    c = course(run)
+    steps = np.arange(len(c.accuracy))
+    figure = Figure(figsize=(PAGE, 2.7), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(steps, 100 * c.accuracy, color=BLUE, label="accuracy")
+    left.plot(steps, 100 * c.decided, color=ORANGE, ls="--", label="images decided")
+    left.set(xlabel="stopped at time (steps)", ylabel="% of images", ylim=(0, 101), title=f"{run.title}")
+    left.legend(frameon=False, loc="lower right")
+    left.grid()
+    right.plot(c.spikes, 100 * c.accuracy, color=GREEN)
+    right.set(xlabel="spikes per image until then", ylabel="accuracy (%)", ylim=(0, 101),
+              title=f"{100 * c.accuracy[-1]:.2f} % with {c.spikes[-1]:.0f} spikes")  # fmt: skip
+    right.grid()
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main(draw, "anytime", "mnist-plus", __doc__))

@@ -1,0 +1,156 @@
+"""What the scripts of figures share: a run to draw from, the style, and the command line.
+
+Every script has `draw(run) -> matplotlib Figure` or `tables`-like functions, and runs alone:
+
+    python figures/fig1.py [RECORD] [--out DIR] [--data DIR]
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from s4nn_ref import data
+from s4nn_ref.errors import InputError
+from s4nn_ref.metrics import Responses
+from s4nn_ref.record import read_record, read_responses
+from s4nn_ref.storage import read_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "figures" / "out"
+COLUMN, PAGE = 3.5, 7.2  # widths in inches
+# Okabe and Ito's palette: told apart by colour-blind readers
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+FASHION = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+
+matplotlib.rcParams.update(
+    {
+        "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8,
+        "legend.fontsize": 8, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150,
+        "savefig.dpi": 300, "pdf.fonttype": 42, "axes.axisbelow": True, "grid.alpha": 0.3, "lines.linewidth": 1.3,
+    }
+)  # fmt: skip
+
+
+class Missing(InputError):
+    """What a figure needs beside the record is not at hand: weights or the data set."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read when asked: record, raw test responses, weights, and the test images it was judged by."""
+
+    folder: Path
+    data_dir: Path | None = None
+
+    @cached_property
+    def record(self) -> dict:
+        return read_record(self.folder)
+
+    @cached_property
+    def responses(self) -> Responses:
+        return read_responses(self.folder)[0]
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        return read_responses(self.folder)[1]
+
+    @cached_property
+    def network(self):
+        """The trained network: weights.npz of the run, or the shipped network where it is of this very seed."""
+        name, seed = self.record["experiment"], self.record["seed"]
+        for path in (self.folder / "weights.npz", ROOT / "weights" / f"{name}.npz"):
+            if path.exists():
+                network, config = read_weights(path)
+                if (config.name, config.training.seed) == (name, seed):
+                    return network
+        raise Missing(f"no weights of {name}, seed {seed}; make them with: s4nn train experiments/{name}.toml")
+
+    @cached_property
+    def test(self) -> data.Dataset:
+        try:
+            return data.load(self.dataset, "test", self.data_dir)
+        except InputError as error:
+            raise Missing(str(error)) from None
+
+    @property
+    def dataset(self) -> str:
+        return self.record["config"]["data"]["dataset"]
+
+    @property
+    def rounding(self) -> str:
+        return self.record["config"]["data"]["rounding"]
+
+    @property
+    def figures(self) -> dict:
+        """Figures of merit of the selected epoch on the test set."""
+        return self.record["selected"]["test"]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return FASHION if self.dataset == "fashion-mnist" else tuple(map(str, range(self.responses.t_out.shape[1])))
+
+    @property
+    def title(self) -> str:
+        return f"{self.record['experiment']}, seed {self.record['seed']}"
+
+
+def opened(folder: Path, data_dir: Path | None) -> Run:
+    """A run whose record was read. Raises InputError where it is missing or not ours."""
+    run = Run(folder, data_dir)
+    read_record(folder)
+    return run
+
+
+def runs_of(experiment: str, results: Path | None = None) -> list[Path]:
+    """Folders of the shipped runs of an experiment, by seed."""
+    folder = (results or ROOT / "results") / experiment
+    return sorted((p.parent for p in folder.glob("seed*/record.json")), key=lambda p: int(p.name.removeprefix("seed")))
+
+
+def median_run(experiment: str, results: Path | None = None) -> Path:
+    """The run whose strict test accuracy is the median of its experiment's seeds; the better one of a middle pair."""
+    runs = runs_of(experiment, results)
+    if not runs:
+        raise InputError(
+            f"results/{experiment} holds no record; make one with: s4nn train experiments/{experiment}.toml"
+        )
+    by_accuracy = sorted(runs, key=lambda run: read_record(run)["selected"]["test"]["accuracy_strict"])
+    return by_accuracy[len(runs) // 2]
+
+
+def save(figure: Figure, name: str, out: Path) -> None:
+    """Write NAME.png and NAME.pdf."""
+    out.mkdir(parents=True, exist_ok=True)
+    for kind in ("png", "pdf"):
+        figure.savefig(
+            out / f"{name}.{kind}", bbox_inches="tight", metadata={} if kind == "png" else {"CreationDate": None}
+        )
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("record", nargs="?", type=Path, metavar="RECORD",
+                        help="folder of a run, e.g. runs/mnist-plus/seed0 (default: the shipped median)")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write (default: figures/out)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data sets, as for s4nn train")
+    return parser
+
+
+def main(draw: Callable[[Run], Figure], name: str, experiment: str, description: str, argv=None) -> int:
+    """Command line of one figure; returns the exit code."""
+    args = arguments(description).parse_args(argv)
+    try:
+        save(draw(opened(args.record or median_run(experiment), args.data)), name, args.out)
+    except InputError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,44 @@
+"""Learning curves: error on training and validation images, silent images and spikes, over the epochs."""
+
+import sys
+
+import numpy as np
+from common import BLUE, GREEN, ORANGE, PAGE, RED, Run, main
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from s4nn_ref.errors import InputError
+
+
+def draw(run: Run) -> Figure:
+    history = [row for row in run.record["history"] if "validation" in row]
+    if not history:
+        raise InputError(f"{run.folder} has no validation figures; train with data.validation > 0")
+    epoch = np.array([row["epoch"] for row in history])
+
+    def of(key):
+        return np.array([row["validation"][key] for row in history])
+
+    figure = Figure(figsize=(PAGE, 2.5), layout="constrained")
+    error, silent, spikes = figure.subplots(1, 3)
+    error.plot(epoch, [100 - 100 * row["train_accuracy"] for row in history], color=ORANGE, ls="--", label="training")
+    error.plot(epoch, 100 - 100 * of("accuracy_strict"), color=BLUE, label="validation")
+    error.plot(epoch, 100 - 100 * of("accuracy_first_spike"), color=RED, ls=":", label="validation, first spike")
+    error.axvline(run.record["selected"]["epoch"], color="0.6", lw=0.8)
+    error.set(ylabel="wrong (%)", yscale="log", title=f"{run.title}")
+    error.legend(frameon=False)
+    silent.plot(epoch, 100 * of("silent"), color=GREEN, label="silent")
+    silent.plot(epoch, 100 * of("tied"), color=ORANGE, ls="--", label="tied")
+    silent.set(ylabel="images (%)", ylim=(0, None), title="validation")
+    silent.legend(frameon=False)
+    spikes.plot(epoch, [row["validation"]["mrn"]["total"] for row in history], color=BLUE)
+    spikes.set(ylabel="spikes until the decision", ylim=(0, None), title="validation")
+    for axes in (error, silent, spikes):
+        axes.set(xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid()
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main(draw, "curves", "mnist-plus", __doc__))

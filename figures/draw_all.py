@@ -1,0 +1,56 @@
+"""All figures, of the shipped median runs or of one run:
+
+    python figures/draw_all.py [RECORD] [--out DIR] [--data DIR]
+
+Figures that need an image are left out, with a line that says so, where the data set is not at hand.
+"""
+
+import sys
+from importlib import import_module
+
+import animation
+from common import Missing, Run, arguments, median_run, opened, save
+
+from s4nn_ref.errors import InputError
+
+BESIDE = ("anytime", "curves", "filters", "spike_times", "mistakes")  # what the paper does not show
+PAPER = {"mnist": {"fig1": "fig1", "fig2": "fig2", "fig3": "fig3", "fig4": "fig4"},
+         "fashion-mnist": {"fig5": "fig2", "fig6": "fig4"}}  # fmt: skip
+
+
+def names_of(run: Run, alone: bool) -> dict[str, str]:
+    """Names of the files to write, and the script that draws each."""
+    names = dict(PAPER.get(run.dataset, PAPER["mnist"]))
+    if alone and run.dataset == "fashion-mnist":
+        names = {"fig1": "fig1", "fig3": "fig3"} | names
+    suffix = "-fashion" if run.dataset == "fashion-mnist" else ""
+    return names | {name + suffix: name for name in BESIDE}
+
+
+def draw_all(run: Run, out, alone: bool) -> None:
+    for name, script in names_of(run, alone).items():
+        try:
+            save(import_module(script).draw(run), name, out)
+            print(f"{out / name}.png, .pdf")
+        except Missing as error:
+            print(f"{name} left out: {error}", file=sys.stderr)
+    try:
+        print(animation.write(run, out))
+    except Missing as error:
+        print(f"animation left out: {error}", file=sys.stderr)
+
+
+def main(argv=None) -> int:
+    args = arguments(__doc__).parse_args(argv)
+    status = 0
+    for source in [args.record] if args.record else ["mnist-plus", "fashion-plus"]:
+        try:
+            draw_all(opened(args.record or median_run(source), args.data), args.out, bool(args.record))
+        except InputError as error:
+            print(error, file=sys.stderr)
+            status = 2
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Fig. 4: confusion matrix of the test images, by the strict decision."""
+
+import sys
+
+import numpy as np
+from common import PAGE, Run, main
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from s4nn_ref.ds4nn import decide
+
+
+def decisions(run: Run) -> np.ndarray:
+    r = run.responses
+    return decide(r.t_out, r.v_peak, r.v_end, r.t_max)
+
+
+def confusion(run: Run) -> np.ndarray:
+    """Images by class (rows) and decision (columns)."""
+    counts = np.zeros((len(run.classes), len(run.classes)), int)
+    np.add.at(counts, (run.labels, decisions(run)), 1)
+    return counts
+
+
+def draw(run: Run) -> Figure:
+    counts = confusion(run)
+    n = len(counts)
+    figure = Figure(figsize=(PAGE * 0.8, PAGE * 0.62), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(np.where(counts, counts, np.nan), cmap="Blues", norm=LogNorm(1, counts.max()))
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            bright = count < 0.1 * counts.max()
+            axes.text(column, row, count, ha="center", va="center", fontsize=8, color="black" if bright else "white")
+    words = any(len(name) > 2 for name in run.classes)
+    axes.set_xticks(range(n), run.classes, rotation=45 if words else 0, ha="right" if words else "center")
+    axes.set_yticks(range(n), run.classes)
+    axes.spines[:].set_visible(False)
+    accuracy = np.trace(counts) / counts.sum()
+    axes.set(xlabel="decision", ylabel="class of the image", title=f"{run.title}: {100 * accuracy:.2f} % right")
+    figure.colorbar(image, label="test images (logarithmic)", shrink=0.9)
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main(draw, "fig4", "mnist-plus", __doc__))

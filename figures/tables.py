@@ -1,0 +1,171 @@
+"""Tables 1-5 as Markdown and CSV: the paper's values beside ours, measured on all shipped seeds.
+
+python figures/tables.py [--results DIR] [--out DIR]
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+from common import FASHION, OUT, ROOT, runs_of
+
+from s4nn_ref.config import read_config
+from s4nn_ref.errors import InputError
+from s4nn_ref.paper import TABLE_2, TABLE_3, TABLE_4, TABLE_5
+from s4nn_ref.record import read_record, read_responses
+
+KINDS = ("", "-plus")  # of experiments: faithful and improved
+DATASETS = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
+
+
+def write(name: str, title: str, rows: list[list[str]], out: Path, note: str = "") -> None:
+    """rows, the first of them the head, as NAME.md under a title and as NAME.csv."""
+    out.mkdir(parents=True, exist_ok=True)
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    (out / f"{name}.md").write_text("\n".join([f"# {title}", "", *lines, "", *([note, ""] if note else [])]))
+    with open(out / f"{name}.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def spread(values, scale: float = 1.0, digits: int = 2) -> str:
+    """Mean and standard deviation over seeds; a single value stands alone."""
+    values = scale * np.asarray(values, float)
+    mean = f"{values.mean():.{digits}f}"
+    return f"{mean} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else mean
+
+
+def records_of(experiment: str, results: Path) -> list[dict]:
+    return [read_record(run) for run in runs_of(experiment, results)]
+
+
+def measured(experiment: str, results: Path) -> list[str] | None:
+    """Cells of an experiment's row: strict, first spike, lenient, tied, silent, seeds; None without records."""
+    tests = [record["selected"]["test"] for record in records_of(experiment, results)]
+    if not tests:
+        return None
+    keys = ("accuracy_strict", "accuracy_first_spike", "accuracy_lenient", "tied", "silent")
+    return [*(spread([test[key] for test in tests], 100) for key in keys), str(len(tests))]
+
+
+def table1(results: Path, out: Path) -> None:
+    """Settings used."""
+    quoted = {
+        "initial weights": "[0, 80], [0, 50]", "learning rate": "0.1", "lambda": "10", "threshold": "100",
+        "T_max": "100", "optimiser": "Adam (SGD in section 4)", "batch, epochs, padding": "not said",
+    }  # fmt: skip
+    names = [f"{dataset}{kind}" for dataset in DATASETS for kind in KINDS]
+    configs = [read_config(ROOT / "experiments" / f"{name}.toml") for name in names]
+    ours = {
+        "initial weights": lambda c: ", ".join(f"[{low:g}, {high:g}]" for low, high in c.network.init),
+        "learning rate": lambda c: ", ".join(f"{eta:g}" for eta in dict.fromkeys(c.optimiser.eta)),
+        "lambda": lambda c: f"{c.learning.lam:g}" if c.learning.error == "target" else "none (race)",
+        "threshold": lambda c: f"{c.network.v_th:g}",
+        "T_max": lambda c: str(c.network.t_max),
+        "optimiser": lambda c: f"{c.optimiser.rule}, {c.optimiser.schedule}",
+        "batch, epochs, padding": lambda c: f"{c.training.batch}, {c.training.epochs}, {c.network.padding}",
+    }
+    rows = [["", "paper (MNIST)", *names]]
+    rows += [[key, value, *(ours[key](c) for c in configs)] for key, value in quoted.items()]
+    write("table1", "Table 1: settings", rows, out)
+
+
+def comparison(number: int, dataset: str, literature, results: Path, out: Path) -> None:
+    """Tables 2 and 4: accuracy beside the literature's."""
+    head = ["Model", "Structure", "Source", "Accuracy (%)", "Difference to DS4NN", "First spike only (%)",
+            "Lenient (%)", "Tied (%)", "Silent (%)", "Seeds"]  # fmt: skip
+    ds4nn = next(accuracy for model, _, accuracy in literature if model.startswith("DS4NN"))
+    rows = [head]
+    for model, structure, accuracy in literature:
+        rows.append([model, structure, "quoted", f"{accuracy:.1f}", f"{accuracy - ds4nn:+.1f}", *["-"] * 5])
+    for kind in KINDS:
+        experiment = f"{dataset}{kind}"
+        if cells := measured(experiment, results):
+            structure = records_of(experiment, results)[0]["config"]["network"]["structure"]
+            difference = float(cells[0].split()[0]) - ds4nn
+            rows.append([experiment, structure, "measured", cells[0], f"{difference:+.2f}", *cells[1:]])
+    if len(rows) == 1 + len(literature):
+        raise InputError(
+            f"no records of {dataset} or {dataset}-plus in {results}; make them with: s4nn train "
+            f"experiments/{dataset}.toml"
+        )
+    note = "Measured: strict accuracy on the 10,000 test images, mean ± standard deviation over seeds."
+    write(f"table{number}", f"Table {number}: accuracy on {DATASETS[dataset]}", rows, out, note)
+
+
+def table3(results: Path, out: Path) -> None:
+    """Dead neurons for the ways to set target times, same network and budget."""
+    rows = [["Target times", "Experiment", "Dead, paper (%)", "Dead, measured (%)", "Always dead (%)", "Accuracy (%)",
+             "Silent images (%)", "Seeds"]]  # fmt: skip
+    for title, experiment, quoted in TABLE_3:
+        tests = [record["selected"]["test"] for record in records_of(experiment, results)]
+        cells = ["-"] * 4
+        if tests:
+            values = [
+                (t["dead"]["per_image"], t["dead"]["always"], t["accuracy_strict"], t["silent"]) for t in tests
+            ]  # fmt: skip
+            cells = [spread(column, 100) for column in zip(*values, strict=True)]
+        rows.append([title, experiment, f"{quoted:.1f}", *cells, len(tests) or "-"])
+    note = "Dead: hidden neurons silent for an image, mean over the test images; always dead: for every test image."
+    write("table3", "Table 3: dead neurons", rows, out, note)
+
+
+def per_class(results: Path, experiment: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """AFT of the right output and MRN by class, (seeds, classes) each, and the number of seeds."""
+    aft, mrn = [], []
+    for run in runs_of(experiment, results):
+        r, labels = read_responses(run)
+        classes = range(r.t_out.shape[1])
+        aft.append([r.t_out[labels == c, c].mean() for c in classes])
+        mrn.append([r.spikes[labels == c].sum(axis=1).mean() for c in classes])
+    return np.array(aft), np.array(mrn), len(aft)
+
+
+def table5(results: Path, out: Path) -> None:
+    """AFT and MRN by class."""
+    for dataset, suffix in (("fashion", ""), ("mnist", "-mnist")):
+        classes = FASHION if dataset == "fashion" else tuple(map(str, range(10)))
+        rows = [["", "Source", *classes, "mean"]]
+        if dataset == "fashion":
+            for name, values in TABLE_5.items():
+                rows.append([name, "paper", *map(str, values), f"{np.mean(values):.1f}"])
+        for kind in KINDS:
+            aft, mrn, seeds = per_class(results, f"{dataset}{kind}")
+            if seeds == 0:
+                continue
+            source = f"{dataset}{kind}, {seeds} seed{'s' * (seeds > 1)}"
+            for name, values in (("AFT", aft), ("MRN", mrn)):
+                digits = 1 if name == "AFT" else 0
+                cells = [spread(column, digits=digits) for column in values.T]
+                rows.append([name, source, *cells, spread(values.mean(axis=1), digits=digits)])
+        if len(rows) > 1 + 2 * (dataset == "fashion"):
+            title = f"Table 5: firing time of the right output and spikes, by class of {DATASETS[dataset]}"
+            note = "AFT in steps, a silent neuron counted at T_max (100 in the paper; ours: table 1)."
+            write(f"table5{suffix}", title, rows, out, note)
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write (default: figures/out)")
+    args = parser.parse_args(argv)
+    status = 0
+    for make in (
+        table1,
+        lambda results, out: comparison(2, "mnist", TABLE_2, results, out),
+        table3,
+        lambda results, out: comparison(4, "fashion", TABLE_4, results, out),
+        table5,
+    ):
+        try:
+            make(args.results, args.out)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            status = 2
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
