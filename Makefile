@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
 
-.PHONY: .venv help demo mnist mnist-literal test test-plain lint clean
+.PHONY: .venv help demo mnist mnist-literal fashion figures tables test test-plain lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
 	@echo "make test           the tests"
 	@echo "make mnist          train mnist (faithful) and mnist-plus, print both beside the paper"
 	@echo "make mnist-literal  the paper's printed settings"
+	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
+	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
+	@echo "make tables         write the tables from the shipped records"
 	@echo "make test-plain     the kernel tests without compilation"
 	@echo "make lint | clean"
 
@@ -34,6 +37,18 @@ mnist: .venv/installed
 
 mnist-literal: .venv/installed
 	$(call TRAIN,mnist-literal)
+
+fashion: .venv/installed
+	$(call TRAIN,fashion)
+	$(call TRAIN,fashion-plus)
+	@echo
+	$(BIN)/s4nn compare runs/fashion/seed0 runs/fashion-plus/seed0
+
+figures: .venv/installed
+	$(BIN)/python figures/draw_all.py $(RECORD)
+
+tables: .venv/installed
+	$(BIN)/python figures/tables.py
 
 test: .venv/installed
 	$(BIN)/python -m pytest

@@ -51,6 +51,22 @@ def test_silence_is_an_error_that_pulls_up_the_label():
         assert np.isfinite(error).all()
 
 
+def test_the_threshold_is_a_competitor_of_the_readout():
+    """D21: with the label far ahead of all others but below threshold, its last potential is still raised."""
+    v, with_readout, without = np.zeros((10, 3)), np.empty((10, 3)), np.empty((10, 3))
+    v[:, 0], v[:, 1:] = 60.0, -500.0
+    race_cost(v, 0, 100.0, 10.0, 1.0, with_readout)
+    race_cost(v, 0, 100.0, 10.0, 0.0, without)
+    pull = with_readout - without
+    assert pull[-1, 0] == pytest.approx(-1 / (1 + np.exp(-4)) / 10)
+    assert np.abs(pull[:-1]).max() == 0
+    assert np.abs(pull[-1, 1:]).max() < 1e-12
+    v[:, 0] = 140.0  # above threshold
+    race_cost(v, 0, 100.0, 10.0, 1.0, with_readout)
+    race_cost(v, 0, 100.0, 10.0, 0.0, without)
+    assert abs((with_readout - without)[-1, 0]) < 0.002
+
+
 def test_waiting_is_learned_where_the_evidence_comes_later():
     v = np.zeros((10, 2))
     v[:, 1] = 95.0  # a wrong guess is near at once
