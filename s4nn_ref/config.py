@@ -37,12 +37,13 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class LearningConfig:
-    """The learning rule. error: "target", Eqs. 4-6 with margin lam, or "race", the smoothed first spike with escape
-    noise `noise` in potential units (D15), beside which the last potentials teach with weight readout (D21). hinge (of
-    "target") D10, surrogate D5, normalise D4; v_th_output: threshold of the output layer while training, where it
-    differs from v_th (D11; 0: it does not)."""
+    """The learning rule. error: "target", Eqs. 4-6 with margin lam; "race", the smoothed first spike with escape noise
+    `noise` in potential units (D15), beside which the last potentials teach with weight readout (D21); or one of Table
+    3's rivals (D22), "s4nn", of which lam is the gamma, "mostafa", "comsa". hinge (of "target") D10, surrogate D5,
+    normalise D4; v_th_output: threshold of the output layer while training, where it differs from v_th (D11; 0: it
+    does not)."""
 
-    error: typing.Literal["target", "race"] = "target"
+    error: typing.Literal["target", "race", "s4nn", "mostafa", "comsa"] = "target"
     noise: float = 10.0
     readout: float = 0.0
     lam: float = 10.0  # Table 1

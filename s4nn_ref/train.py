@@ -21,6 +21,7 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import figures_of_merit, respond
 from s4nn_ref.network import N_SHARDS, network_of
 from s4nn_ref.optimiser import Optimiser
+from s4nn_ref.rivals import comsa_error, mostafa_error, s4nn_error
 from s4nn_ref.storage import read_npz, write_npz
 
 CHECKPOINT_FORMAT = "s4nn_ref checkpoint 2"
@@ -133,11 +134,22 @@ class Training:
                 states, labels, v_th, le.noise, le.readout, self._grad, le.surrogate, le.normalise
             )
         else:
-            e = temporal_error(t_out, labels, le.lam, c.t_max, le.hinge)
-            costs = cost(e)
-            net.backward(states, e, self._grad, le.surrogate, le.normalise)
+            delta, costs = self._output_error(t_out, labels)
+            net.backward(states, delta, self._grad, le.surrogate, le.normalise)
         self.optimiser.update(self._grad, len(labels))
         return costs, right
+
+    def _output_error(self, t_out, labels) -> tuple[np.ndarray, np.ndarray]:
+        """dE/dt of the output neurons (B, classes) and the cost of each image, for errors on firing times."""
+        le, t_max = self.config.learning, self.config.network.t_max
+        if le.error == "s4nn":
+            return s4nn_error(t_out, labels, le.lam, t_max)
+        if le.error == "mostafa":
+            return mostafa_error(t_out, labels, t_max)
+        if le.error == "comsa":
+            return comsa_error(t_out, labels, t_max)
+        e = temporal_error(t_out, labels, le.lam, t_max, le.hinge)
+        return e, cost(e)
 
     def run_epoch(self, progress: Progress, stop: dict) -> bool:
         """Learn the rest of the current epoch; returns whether it was finished (not stopped)."""
