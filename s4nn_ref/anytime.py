@@ -1,0 +1,183 @@
+"""The decision as soon as it falls: all layers advance through time together and stop at the first output spike.
+
+`Network.forward` computes every firing time of the whole simulation. A decision needs less: the spikes until the first
+output spike, and nothing behind it. Here time runs in the outer loop. In each step the spikes of a layer are added to
+the potentials they reach, the neurons that were reached are tested, and those that fire are the spikes of the layer
+above, in the same step (D2); when an output fires, the rest of the simulation is left out. Work follows the spikes that
+were needed (MRN), and decision, its time and the number of spikes are exactly those of the whole simulation: potentials
+are added in the same order, of time and then of the presynaptic index.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit, prange
+
+from s4nn_ref.errors import InputError
+from s4nn_ref.kernels import spikes_in_time_order
+from s4nn_ref.lanes import LANES, any_lane, load, splat, store
+from s4nn_ref.network import N_SHARDS, Network, _padded
+
+POOL, WEIGHTED = 0, 1
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Decisions for n images.
+
+    label : int (n,)   time : int (n,), of the first output spike; t_max where there is none
+    spikes : int32 (n, layers + 1), spikes of each layer, input first, up to and including the decision
+    """
+
+    label: np.ndarray
+    time: np.ndarray
+    spikes: np.ndarray
+
+
+# columns of `sizes`, a row for each layer: kind, maps of the layer below, pooling window, widths below and here, height
+_KIND, _MAPS, _WINDOW, _WIDTH_PRE, _WIDTH_POST, _HEIGHT_POST = range(6)
+
+
+@njit(cache=True, error_model="numpy")
+def _weighted_step(maps, first, position, offset, w, arriving, n, v, done, touched, mark, v_th, leaving):
+    """Add n arriving spikes, test the positions they reach; returns the number of neurons that fire, in `leaving`.
+
+    maps : of the layer below   first, position, offset : its fan-out   w (R, M), columns padded as for if_conv
+    v, done (P, M): potentials, and which neurons have fired; touched, mark (P,): scratch; mark holds zeros.
+    """
+    reached = 0
+    columns = w.shape[1]
+    for s in range(n):
+        pixel = arriving[s] // maps
+        c = arriving[s] - pixel * maps
+        for i in range(first[pixel], first[pixel + 1]):
+            p, row = np.int64(position[i]), np.int64(offset[i]) + c
+            if mark[p] == 0:
+                mark[p] = 1
+                touched[reached] = p
+                reached += 1
+            for block in range(0, columns, LANES):
+                store(v, p, block, load(v, p, block) + load(w, row, block))  # Eq. 2
+    touched[:reached].sort()  # spikes leave in the order of their index
+    fired, theta = 0, splat(v_th)
+    for i in range(reached):
+        p = touched[i]
+        mark[p] = 0
+        for block in range(0, columns, LANES):
+            if not any_lane(load(v, p, block) >= theta):
+                continue
+            for m in range(block, min(block + LANES, done.shape[1])):
+                if v[p, m] >= v_th and done[p, m] == 0:  # Eq. 3
+                    done[p, m] = 1
+                    leaving[fired] = p * done.shape[1] + m
+                    fired += 1
+    return fired
+
+
+@njit(cache=True, error_model="numpy")
+def _pool_step(size, arriving, n, done, leaving):
+    """Pass on the first spike of each window; returns the number of pooling neurons that fire, in `leaving`."""
+    fired, maps = 0, size[_MAPS]
+    for s in range(n):
+        pixel = arriving[s] // maps
+        c = arriving[s] - pixel * maps
+        y, x = pixel // size[_WIDTH_PRE] // size[_WINDOW], pixel % size[_WIDTH_PRE] // size[_WINDOW]
+        if y >= size[_HEIGHT_POST] or x >= size[_WIDTH_POST]:
+            continue  # in no window
+        p = y * size[_WIDTH_POST] + x
+        if done[p, c] == 0:
+            done[p, c] = 1
+            leaving[fired] = p * maps + c
+            fired += 1
+    leaving[:fired].sort()
+    return fired
+
+
+@njit(cache=True, error_model="numpy")
+def _decide_image(t_in, b, sizes, first, position, offset, w, v_th, t_max, v, done, shard, scratch, spikes):
+    """Decision of image b; overwrites spikes (layers + 1,); returns label and decision time."""
+    for i in range(len(w)):
+        v[i][shard] = 0
+        done[i][shard] = 0
+    spikes[:] = 0
+    order = spikes_in_time_order(t_in, b, t_max)
+    arriving, leaving, touched, mark = scratch[0], scratch[1], scratch[2], scratch[3]
+    top = len(w) - 1
+    v_out, begin = v[top][shard, 0], 0
+    while begin < order.size:
+        t = t_in[b, order[begin]]
+        n = 0
+        while begin < order.size and t_in[b, order[begin]] == t:
+            arriving[n] = order[begin]
+            n, begin = n + 1, begin + 1
+        spikes[0] += n
+        for i in range(len(w)):
+            if n == 0:
+                break
+            if sizes[i, _KIND] == POOL:
+                n = _pool_step(sizes[i], arriving, n, done[i][shard], leaving)
+            else:
+                n = _weighted_step(
+                    sizes[i, _MAPS], first[i], position[i], offset[i], w[i], arriving, n, v[i][shard], done[i][shard],
+                    touched, mark, v_th, leaving,
+                )  # fmt: skip
+            spikes[i + 1] += n
+            arriving, leaving = leaving, arriving
+        if n > 0:  # outputs fired: the larger potential wins, then the lower index (D20)
+            best = arriving[0]
+            for s in range(n):
+                if v_out[arriving[s]] > v_out[best]:
+                    best = arriving[s]
+            return best, np.int64(t)
+    return np.int64(v_out[: done[top].shape[2]].argmax()), np.int64(t_max)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _decide(t_in, sizes, first, position, offset, w, v_th, t_max, v, done, scratch, label, time, spikes):
+    """Decisions of a batch: t_in int16 (B, H*W*C), work arrays with a leading axis of shards; overwrites the rest."""
+    n, n_shards = t_in.shape[0], scratch.shape[0]
+    for shard in prange(n_shards):
+        for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
+            label[b], time[b] = _decide_image(
+                t_in, b, sizes, first, position, offset, w, v_th, t_max, v, done, shard, scratch[shard], spikes[b]
+            )
+
+
+class Anytime:
+    """A network that stops at its first output spike. Weights are read once: make a new one after changing them."""
+
+    def __init__(self, network: Network):
+        self.network = network
+        weights = iter(zip(network.matrices(network.parameters), network._fan_out, strict=True))
+        nothing = np.zeros(1, np.int32), np.zeros(1, np.uint32), np.zeros(1, np.uint32), np.zeros((1, 1), network.dtype)
+        sizes, parts, v, done, shape, largest = [], [], [], [], network.input_shape, int(np.prod(network.input_shape))
+        for layer in network.layers:
+            post, pool = layer.shape_post, layer.kind == "pool"
+            w, fan = (None, None) if pool else next(weights)
+            parts.append(nothing if pool else (fan.first, fan.position, fan.offset, _padded(w)))
+            sizes.append((POOL if pool else WEIGHTED, shape[2], layer.window, shape[1], post[1], post[0]))
+            v.append(np.zeros((N_SHARDS, 1 if pool else post[0] * post[1], parts[-1][3].shape[1]), network.dtype))
+            done.append(np.zeros((N_SHARDS, post[0] * post[1], post[2]), np.uint8))
+            shape, largest = post, max(largest, int(np.prod(post)))
+        self._sizes = np.array(sizes)
+        self._arrays = tuple(zip(*parts, strict=True))
+        self._work = tuple(v), tuple(done)
+        self._scratch = np.zeros((N_SHARDS, 4, largest), np.int64)
+
+    def decide(self, t_in: np.ndarray) -> Decisions:
+        """Decisions for a batch of encoded images.
+
+        t_in : int16 (B, H, W, C), as for Network.forward
+        Raises InputError on images of another size than the network's input.
+        """
+        if t_in.shape[1:] != self.network.input_shape:
+            raise InputError(f"images are {t_in.shape[1:]}, the network reads {self.network.input_shape}")
+        n = len(t_in)
+        label, time = np.empty(n, np.int64), np.empty(n, np.int64)
+        spikes = np.zeros((n, len(self._sizes) + 1), np.int32)
+        _decide(
+            np.ascontiguousarray(t_in.reshape(n, -1)), self._sizes, *self._arrays,
+            self.network.dtype.type(self.network.v_th), self.network.t_max, *self._work,
+            self._scratch[: min(N_SHARDS, n)], label, time, spikes,
+        )  # fmt: skip
+        return Decisions(label, time, spikes)

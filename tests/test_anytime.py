@@ -1,0 +1,49 @@
+"""The decision that stops at the first output spike equals that of the whole simulation."""
+
+import numpy as np
+import pytest
+
+from s4nn_ref.anytime import Anytime
+from s4nn_ref.ds4nn import decide
+from s4nn_ref.errors import InputError
+from s4nn_ref.metrics import spikes_until_decision
+from s4nn_ref.network import Network
+
+
+def whole(network, t_in):
+    """Labels, decision times and spikes by the whole simulation."""
+    states = network.forward(t_in)
+    out, n = states[-1], len(t_in)
+    t_out = out.t_post.reshape(n, -1)
+    label = decide(t_out, out.v_peak.reshape(n, -1), out.v_end, network.t_max)
+    return label, t_out.min(axis=1).astype(int), spikes_until_decision(states, network.t_max)
+
+
+@pytest.mark.parametrize(
+    ("structure", "padding"),
+    [("6C3-P2-70C3-P2-5", "same"), ("5C3S2-P2-P2-6", "valid"), ("P2-4C3-7-5", "same"), ("338-30-10", "valid"),
+     ("4C2-P3-5", "valid")],
+)  # fmt: skip
+@pytest.mark.parametrize("seed", range(3))
+def test_decisions_equal_those_of_the_whole_simulation(structure, padding, seed):
+    rng = np.random.default_rng(seed)
+    network = Network(structure, (13, 13, 2), 20, 100.0, padding)
+    network.initialise([(-30, 45)] * len(network.w), rng)
+    network.w[-1][...] *= (0.3, 2.0, 6.0)[seed]
+    t_in = np.where(rng.random((40, 13, 13, 2)) < 0.5, 20, rng.integers(0, 20, (40, 13, 13, 2))).astype(np.int16)
+    t_in[3] = 20  # nothing to see
+    anytime = Anytime(network)
+    for _ in range(2):  # the second time with the work arrays of the first
+        decisions = anytime.decide(t_in)
+        label, time, spikes = whole(network, t_in)
+        np.testing.assert_array_equal(decisions.label, label)
+        np.testing.assert_array_equal(decisions.time, time)
+        np.testing.assert_array_equal(decisions.spikes, spikes)
+    assert seed == 0 or len(np.unique(time)) > 1
+    one = anytime.decide(t_in[7:8])
+    assert (one.label[0], one.time[0]) == (label[7], time[7])
+
+
+def test_images_of_another_size_are_refused():
+    with pytest.raises(InputError):
+        Anytime(Network("338-10", (13, 13, 2))).decide(np.zeros((1, 12, 13, 2), np.int16))
