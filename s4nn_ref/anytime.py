@@ -13,12 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit, prange
 
+from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels import spikes_in_time_order
 from s4nn_ref.lanes import LANES, any_lane, load, splat, store
+from s4nn_ref.metrics import mean_required_spikes
 from s4nn_ref.network import N_SHARDS, Network, _padded
 
 POOL, WEIGHTED = 0, 1
+
+
+BATCH = 128  # images
 
 
 @dataclass(frozen=True)
@@ -181,3 +186,28 @@ class Anytime:
             self._scratch[: min(N_SHARDS, n)], label, time, spikes,
         )  # fmt: skip
         return Decisions(label, time, spikes)
+
+
+def figures_until_decision(network: Network, dataset, rounding: str = "floor", progress=None) -> dict:
+    """The figures of merit that the decision alone gives, as metrics.figures_of_merit defines them.
+
+    dataset : data.Dataset; progress : called with the number of images of each finished batch
+    """
+    anytime, images, labels = Anytime(network), dataset.images, dataset.labels
+    parts = []
+    for begin in range(0, len(labels), BATCH):
+        parts.append(anytime.decide(encode(images[begin : begin + BATCH], network.t_max, rounding)))
+        if progress:
+            progress(len(parts[-1].label))
+    label, time, spikes = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "time", "spikes")
+    )  # fmt: skip
+    right, silent = label == labels, time >= network.t_max
+    return {
+        "n": len(labels),
+        "accuracy_strict": float(right.mean()),
+        "accuracy_first_spike": float((right & ~silent).mean()),
+        "silent": float(silent.mean()),
+        "decision_time_mean": float(time.mean()),
+        "mrn": mean_required_spikes(spikes, ("input", *(layer.token for layer in network.layers))),
+    }

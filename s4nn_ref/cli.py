@@ -42,7 +42,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def run_evaluate(args) -> int:
-    from s4nn_ref import data, metrics, report, storage
+    from s4nn_ref import anytime, data, metrics, report, storage
     from s4nn_ref.progress import images_bar
 
     set_threads(args.threads)
@@ -51,11 +51,13 @@ def run_evaluate(args) -> int:
     data.check_fits(dataset, network)
     began = time.perf_counter()
     with images_bar(len(dataset.labels), "evaluate") as advance:
-        responses = metrics.respond(network, dataset.images, config.data.rounding, progress=advance)
-    figures = {
-        "dataset": dataset.name, "split": dataset.split, **metrics.figures_of_merit(responses, dataset.labels),
-        "seconds": round(time.perf_counter() - began, 3),
-    }  # fmt: skip
+        if args.anytime:
+            figures = anytime.figures_until_decision(network, dataset, config.data.rounding, advance)
+        else:
+            responses = metrics.respond(network, dataset.images, config.data.rounding, progress=advance)
+            figures = metrics.figures_of_merit(responses, dataset.labels)
+    seconds = round(time.perf_counter() - began, 3)
+    figures = {"dataset": dataset.name, "split": dataset.split, **figures, "seconds": seconds}
     print(json.dumps(figures) if args.json else report.evaluation_text(figures))
     return 0
 
@@ -182,6 +184,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--split", choices=("test", "train"), default="test", help="default: test")
     p.add_argument("--limit", type=_whole_number, metavar="N", help="only the first N images")
     add_threads(p)
+    p.add_argument("--anytime", action="store_true",
+                   help="stop at the first output spike: the same decisions, no figures that need more")  # fmt: skip
     p.add_argument("--json", action="store_true", help="one JSON object")
 
     p = command("predict", run_predict, "recognise PNG files of any size, grey or colour")

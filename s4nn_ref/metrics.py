@@ -77,6 +77,16 @@ def respond(
     )  # fmt: skip
 
 
+def mean_required_spikes(spikes: np.ndarray, layers: tuple[str, ...]) -> dict:
+    """MRN per layer and in total. spikes : (n, layers), until the decision; layers : their names, input first."""
+    pooling = np.array([layer.startswith("P") for layer in layers])
+    return {
+        "layers": {f"{i}:{layer}": float(spikes[:, i].mean()) for i, layer in enumerate(layers)},
+        "total": float(spikes.sum(axis=1).mean()),
+        "total_without_pooling": float(spikes[:, ~pooling].sum(axis=1).mean()),
+    }
+
+
 def figures_of_merit(r: Responses, labels: np.ndarray) -> dict:
     """Every figure of merit, from raw responses.
 
@@ -93,7 +103,6 @@ def figures_of_merit(r: Responses, labels: np.ndarray) -> dict:
     # an image without an output spike is wrong unless strict: its "tie" of silent neurons is none
     lenient = np.where(silent, right, first[row, labels])
     aft = [float(r.t_out[labels == c, c].mean()) if (labels == c).any() else None for c in range(classes)]
-    pooling = np.array([layer.startswith("P") for layer in r.layers])
     return {
         "n": n,
         "accuracy_strict": float(right.mean()),
@@ -105,10 +114,6 @@ def figures_of_merit(r: Responses, labels: np.ndarray) -> dict:
         "silent": float(silent.mean()),
         "decision_time_mean": float(decision.mean()),
         "aft": aft,
-        "mrn": {
-            "layers": {f"{i}:{layer}": float(r.spikes[:, i].mean()) for i, layer in enumerate(r.layers)},
-            "total": float(r.spikes.sum(axis=1).mean()),
-            "total_without_pooling": float(r.spikes[:, ~pooling].sum(axis=1).mean()),
-        },
+        "mrn": mean_required_spikes(r.spikes, r.layers),
         "dead": {"per_image": float(r.silent_hidden.mean()), "always": float(r.never_fired)},
     }

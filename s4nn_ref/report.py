@@ -13,21 +13,27 @@ def percent(share: float | None) -> str:
 def evaluation_text(figures: dict) -> str:
     """What `s4nn evaluate` prints without --json."""
     rows = [
-        (
-            "accuracy (strict)",
-            percent(figures["accuracy_strict"]),
-            "earliest output; potentials decide ties and silence",
-        ),
+        ("accuracy (strict)", percent(figures["accuracy_strict"]),
+         "earliest output; potentials decide ties and silence"),
         ("accuracy (first spike)", percent(figures["accuracy_first_spike"]), "no output spike counts as wrong"),
-        ("accuracy (unique)", percent(figures["accuracy_unique"]), "ties count as wrong too"),
-        ("accuracy (lenient)", percent(figures["accuracy_lenient"]), "any tie that includes the label counts"),
-        ("tied / silent", f"{percent(figures['tied'])} / {percent(figures['silent'])}", "share of images"),
+    ]  # fmt: skip
+    if "tied" in figures:
+        rows += [
+            ("accuracy (unique)", percent(figures["accuracy_unique"]), "ties count as wrong too"),
+            ("accuracy (lenient)", percent(figures["accuracy_lenient"]), "any tie that includes the label counts"),
+            ("tied images", percent(figures["tied"]), ""),
+        ]
+    rows += [
+        ("silent images", percent(figures["silent"]), "no output spike"),
         ("decision time", f"{figures['decision_time_mean']:.1f}", "steps, mean over images"),
         ("spikes until decision", f"{figures['mrn']['total']:.0f}", "mean over images (MRN)"),
         *((f"  {name}", f"{count:.0f}", "") for name, count in figures["mrn"]["layers"].items()),
-        ("dead hidden neurons", percent(figures["dead"]["per_image"]), "silent for an image, mean over images"),
-        ("", percent(figures["dead"]["always"]), "silent for every image"),
     ]
+    if "dead" in figures:
+        rows += [
+            ("dead hidden neurons", percent(figures["dead"]["per_image"]), "silent for an image, mean over images"),
+            ("", percent(figures["dead"]["always"]), "silent for every image"),
+        ]
     head = f"{figures['dataset']} {figures['split']}, {figures['n']} images, {figures['seconds']:.1f} s"
     return "\n".join([head, *(f"  {name:<24}{value:>19}   {note}".rstrip() for name, value, note in rows)])
 

@@ -77,6 +77,16 @@ def test_evaluate_keys_and_splits(run_dir, s4nn, data_dir):
     assert "accuracy (strict)" in out
 
 
+def test_evaluate_until_the_decision_gives_the_same_figures(run_dir, s4nn, data_dir):
+    command = ("evaluate", run_dir / "weights.npz", "--data", data_dir, "--split", "train")
+    whole, part = (json.loads(s4nn(*command, "--json", *more)[1]) for more in ((), ("--anytime",)))
+    assert {key: whole[key] for key in part if key != "seconds"} == {k: v for k, v in part.items() if k != "seconds"}
+    assert "aft" not in part
+    code, out, _ = s4nn(*command, "--anytime")
+    assert code == 0
+    assert "accuracy (strict)" in out
+
+
 def test_an_output_folder_is_not_overwritten(run_dir, s4nn, tiny_toml, data_dir):
     before = (run_dir / "weights.npz").read_bytes()
     train = ("train", tiny_toml, "--data", data_dir, "--out", run_dir, "--epochs", 2)
