@@ -92,12 +92,15 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long. select: which weights are the run's result, of the last epoch or of the best validation accuracy."""
+    """How long. select: which weights are the run's result, of the last epoch or of the best validation accuracy;
+    silent: in the end output weights are raised until at most this share of the validation images stays silent (D23;
+    0: they stay as they are)."""
 
     epochs: int = 20
     batch: int = 1
     seed: int = 0
     select: typing.Literal["best", "last"] = "best"
+    silent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,7 @@ def _in_range(config: Config) -> None:
         ("augment.scale", a.scale, 0 <= a.scale < 1, "in [0, 1)"),
         ("training.epochs", t.epochs, t.epochs >= 0, ">= 0"),
         ("training.batch", t.batch, t.batch >= 1, ">= 1"),
+        ("training.silent", t.silent, 0 <= t.silent <= 1, "in [0, 1]"),
         ("training.seed", t.seed, t.seed >= 0, ">= 0"),
     ]
     for where, value, good, expected in rules:

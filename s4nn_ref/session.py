@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from s4nn_ref.calibrate import calibrated
 from s4nn_ref.config import Config, config_of_dict, read_config
 from s4nn_ref.data import Dataset, check_fits, load
 from s4nn_ref.errors import InputError
@@ -90,12 +91,13 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
         print(f"interrupted in epoch {training.epoch + 1}; state saved in {checkpoint}, go on with --resume")
         return 130
     began = time.perf_counter()
-    write_weights(out / "weights.npz", config, training.best)
-    write_weights(out / "weights-last.npz", config, training.evaluation_parameters())
-    selected, responses = _judge(config, training.best, training.data, test)
+    best, final = (calibrated(config, w, validate) for w in (training.best, training.evaluation_parameters()))
+    write_weights(out / "weights.npz", config, best)
+    write_weights(out / "weights-last.npz", config, final)
+    selected, responses = _judge(config, best, training.data, test)
     last = selected
     if training.best_epoch != training.epoch:
-        last, _ = _judge(config, training.evaluation_parameters(), training.data, test)
+        last, _ = _judge(config, final, training.data, test)
     content = {
         "environment": ran_with,
         "dataset_sha256": {"train": dataset.sha256, "test": test.sha256},

@@ -1,0 +1,50 @@
+"""The last step of training: output weights are raised until hardly a validation image stays silent (D23).
+
+Multiplying the output weights by a factor is the same as dividing the output threshold by it: the order of the hidden
+spikes, and of the output potentials, stays; decisions come earlier, and from a spike instead of the final potentials.
+"""
+
+import numpy as np
+
+from s4nn_ref.config import Config
+from s4nn_ref.data import Dataset
+from s4nn_ref.encoding import encode
+from s4nn_ref.kernels import output_potentials
+from s4nn_ref.network import Network, network_of
+
+BATCH = 128  # images
+_ROUNDING = 1.0 + 1e-5  # sums in single precision must reach the threshold too
+
+
+def largest_potentials(network: Network, images: np.ndarray, rounding: str) -> np.ndarray:
+    """Largest output potential of each image, over outputs and time, as if no output had fired (Eq. 2).
+
+    images : uint8 (n, H, W)   ->   (n,), potential units
+    """
+    largest, w_pre = np.empty(len(images)), network.matrices(network.parameters)[-1]
+    for begin in range(0, len(images), BATCH):
+        states = network.forward(encode(images[begin : begin + BATCH], network.t_max, rounding), every_layer=False)
+        for b, t_pre in enumerate(states[-2].t_post):
+            largest[begin + b] = output_potentials(t_pre.ravel(), w_pre, network.t_max).max()
+    return largest
+
+
+def output_factor(largest: np.ndarray, v_th: float, silent: float) -> float:
+    """The least factor >= 1 that leaves at most a share `silent` of images without an output spike.
+
+    largest : (n,) of `largest_potentials`. Images that excite no output at all cannot be helped and are left out.
+    """
+    reach = np.sort(largest)[min(int(silent * len(largest)), len(largest) - 1) :]
+    reach = reach[reach > 0]
+    return max(1.0, v_th / reach[0] * _ROUNDING) if len(reach) else 1.0
+
+
+def calibrated(config: Config, parameters: np.ndarray, validate: Dataset) -> np.ndarray:
+    """parameters with the output layer's raised as config.training.silent asks, by the validation images."""
+    if not config.training.silent or not len(validate.labels):
+        return parameters
+    network = network_of(config)
+    network.parameters[:] = parameters
+    largest = largest_potentials(network, validate.images, config.data.rounding)
+    network.parameters[network.slices[-1]] *= output_factor(largest, network.v_th, config.training.silent)
+    return network.parameters
