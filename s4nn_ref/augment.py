@@ -1,4 +1,4 @@
-"""Random shifts, flips and affine maps of training images (D14).
+"""Random shifts, flips, affine maps and erased squares of training images (D14).
 
 Nearest neighbour on purpose: interpolation would invent grey values, and with them firing times that no image of the
 data set has.
@@ -52,8 +52,22 @@ def apply_maps(images, affine, out):
                 out[b, y, x] = images[b, yy, xx] if inside else 0
 
 
+def erase(images: np.ndarray, side: int, rng: np.random.Generator) -> None:
+    """Blank, with probability 1/2, a square of at most side x side pixels of each image (B, H, W), in place.
+
+    Blank pixels send no spike: what is to be recognised must not hang on one part of the picture.
+    """
+    n, height, width = images.shape
+    size = np.where(rng.random(n) < 0.5, rng.integers(1, side + 1, n), 0)[:, None, None]
+    top, left = rng.integers(0, height, (n, 1, 1)), rng.integers(0, width, (n, 1, 1))
+    y, x = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
+    images[(y >= top) & (y < top + size) & (x >= left) & (x < left + size)] = 0
+
+
 def augment(config: AugmentConfig, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Augmented copy of uint8 images (B, H, W)."""
     out = np.empty_like(images)
     apply_maps(images, draw_maps(config, len(images), rng), out)
+    if config.erase > 0:
+        erase(out, config.erase, rng)
     return out

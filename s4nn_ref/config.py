@@ -76,7 +76,8 @@ class OptimiserConfig:
 class AugmentConfig:
     """Random changes of training images, nearest neighbour (D14). shift: pixels, uniform in [-shift, shift];
     with `probability` also rotation (degrees), scale (relative) and shear (relative), each uniform in +-; flip: with
-    probability 1/2 left and right are swapped."""
+    probability 1/2 left and right are swapped; erase: with probability 1/2 a square of at most erase x erase pixels is
+    blanked."""
 
     shift: int = 0
     probability: float = 0.0
@@ -84,10 +85,11 @@ class AugmentConfig:
     scale: float = 0.0
     shear: float = 0.0
     flip: bool = False
+    erase: int = 0
 
     @property
     def active(self) -> bool:
-        return self.shift > 0 or self.probability > 0 or self.flip
+        return self.shift > 0 or self.probability > 0 or self.flip or self.erase > 0
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,7 @@ def _in_range(config: Config) -> None:
         ("optimiser.decay", o.decay, 0 < o.decay <= 1, "in (0, 1]"),
         ("optimiser.decay_every", o.decay_every, o.decay_every >= 1, ">= 1"),
         ("optimiser.warmup", o.warmup, o.warmup >= 0, ">= 0"),
+        ("augment.erase", a.erase, a.erase >= 0, ">= 0"),
         ("augment.shift", a.shift, a.shift >= 0, ">= 0"),
         ("augment.probability", a.probability, 0 <= a.probability <= 1, "in [0, 1]"),
         ("augment.rotation", a.rotation, 0 <= a.rotation <= 180, "in [0, 180]"),

@@ -152,6 +152,26 @@ def test_augmentation_by_hand():
     assert out[0].tolist() == [[2, 1, 0], [5, 4, 3], [8, 7, 6]]
 
 
+def test_erased_squares():
+    images = np.full((400, 20, 30), 9, np.uint8)
+    out = augment.augment(AugmentConfig(erase=6), images, np.random.default_rng(9))
+    blank = out == 0
+    assert (blank | (out == 9)).all()
+    hit = blank.any(axis=(1, 2))
+    assert 0.4 < hit.mean() < 0.6
+    assert blank.any(axis=0)[6:, 6:].all()  # every place is reached, the first rows and columns less often
+    for one in blank[hit]:
+        rows, columns = np.flatnonzero(one.any(axis=1)), np.flatnonzero(one.any(axis=0))
+        assert one[np.ix_(rows, columns)].all()
+        assert max(len(rows), len(columns)) <= 6
+        assert len(rows) == rows[-1] - rows[0] + 1
+        if rows[-1] < 19 and columns[-1] < 29:  # not cut by the border
+            assert len(rows) == len(columns)
+    assert not (
+        augment.augment(AugmentConfig(shift=1), images[:20, 2:-2], np.random.default_rng(9))[:, 1:-1, 1:-1] == 0
+    ).any()
+
+
 def test_augmentation_invents_no_grey_value():
     images, _ = make_glyphs(20, 7)
     config = AugmentConfig(shift=1, probability=1.0, rotation=15, scale=0.1, shear=0.1)
