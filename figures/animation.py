@@ -43,10 +43,10 @@ def frames(run: Run) -> list[Image.Image]:
         grid = figure.subplots(1, 2 + len(convolutions), width_ratios=(1,) * (1 + len(convolutions)) + (1.4,))
         t_in = states[0].t_post[0, ..., 0]
         grid[0].imshow(np.where(t_in <= step, image, 0), cmap="gray_r", vmin=0, vmax=255)
-        grid[0].set_title(f"input, t = {step}")
+        grid[0].set_title(f"input,\nt = {step}")
         for axes, (token, state) in zip(grid[1:-1], convolutions, strict=True):
             axes.imshow(_sheet(state.t_post[0], step, t_max), cmap="magma", vmin=0, vmax=1)
-            axes.set_title(f"{token}: {int((state.t_post[0] <= step).sum())} spikes")
+            axes.set_title(f"{token}:\n{int((state.t_post[0] <= step).sum())} spikes")
         for axes in grid[:-1]:
             axes.set(xticks=[], yticks=[])
         v = p.potentials[step]

@@ -14,7 +14,7 @@ from s4nn_ref.ds4nn import decide
 from s4nn_ref.encoding import encode
 from s4nn_ref.kernels import output_potentials
 
-N_IMAGES = 2000  # of the test set, from its beginning
+N_IMAGES = 1000  # of the test set, from its beginning
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def course(run: Run, n: int = N_IMAGES, batch: int = 100) -> Course:
     images, labels = run.test.images[:n], run.test.labels[:n]
     right, decided, spikes = np.zeros(t_max), np.zeros(t_max), np.zeros(t_max)
     steps = np.arange(t_max)
-    w_pre = np.ascontiguousarray(network.w[-1].reshape(network.n_classes, -1).T)
+    w_pre = network.matrices(network.parameters)[-1]
     for begin in range(0, len(labels), batch):
         states = network.forward(encode(images[begin : begin + batch], t_max, run.rounding))
         out = states[-1]
@@ -57,7 +57,12 @@ def draw(run: Run) -> Figure:
     left, right = figure.subplots(1, 2)
     left.plot(steps, 100 * c.accuracy, color=BLUE, label="accuracy")
     left.plot(steps, 100 * c.decided, color=ORANGE, ls="--", label="images decided")
-    left.set(xlabel="stopped at time (steps)", ylabel="% of images", ylim=(0, 101), title=f"{run.title}")
+    left.set(
+        xlabel="stopped at time (steps)",
+        ylabel="% of images",
+        ylim=(0, 101),
+        title=f"{run.title}, first {len(run.test.labels[:N_IMAGES])} test images",
+    )
     left.legend(frameon=False, loc="lower right")
     left.grid()
     right.plot(c.spikes, 100 * c.accuracy, color=GREEN)

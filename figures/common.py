@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from s4nn_ref import data
+from s4nn_ref.config import config_of_dict
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import Responses
 from s4nn_ref.record import read_record, read_responses
@@ -26,8 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "figures" / "out"
 COLUMN, PAGE = 3.5, 7.2  # widths in inches
 # Okabe and Ito's palette: told apart by colour-blind readers
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 FASHION = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
@@ -70,7 +71,7 @@ class Run:
         for path in (self.folder / "weights.npz", ROOT / "weights" / f"{name}.npz"):
             if path.exists():
                 network, config = read_weights(path)
-                if (config.name, config.training.seed) == (name, seed):
+                if config == config_of_dict(self.record["config"]):
                     return network
         raise Missing(f"no weights of {name}, seed {seed}; make them with: s4nn train experiments/{name}.toml")
 
@@ -88,11 +89,6 @@ class Run:
     @property
     def rounding(self) -> str:
         return self.record["config"]["data"]["rounding"]
-
-    @property
-    def figures(self) -> dict:
-        """Figures of merit of the selected epoch on the test set."""
-        return self.record["selected"]["test"]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -113,7 +109,8 @@ def opened(folder: Path, data_dir: Path | None) -> Run:
 def runs_of(experiment: str, results: Path | None = None) -> list[Path]:
     """Folders of the shipped runs of an experiment, by seed."""
     folder = (results or ROOT / "results") / experiment
-    return sorted((p.parent for p in folder.glob("seed*/record.json")), key=lambda p: int(p.name.removeprefix("seed")))
+    seeds = {path.parent: path.parent.name.removeprefix("seed") for path in folder.glob("seed*/record.json")}
+    return sorted((run for run, seed in seeds.items() if seed.isdigit()), key=lambda run: int(seeds[run]))
 
 
 def median_run(experiment: str, results: Path | None = None) -> Path:

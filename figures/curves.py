@@ -3,17 +3,15 @@
 import sys
 
 import numpy as np
-from common import BLUE, GREEN, ORANGE, PAGE, RED, Run, main
+from common import BLUE, GREEN, ORANGE, PAGE, RED, Missing, Run, main
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-
-from s4nn_ref.errors import InputError
 
 
 def draw(run: Run) -> Figure:
     history = [row for row in run.record["history"] if "validation" in row]
     if not history:
-        raise InputError(f"{run.folder} has no validation figures; train with data.validation > 0")
+        raise Missing(f"{run.folder} has no validation figures; train with data.validation > 0")
     epoch = np.array([row["epoch"] for row in history])
 
     def of(key):
@@ -25,7 +23,7 @@ def draw(run: Run) -> Figure:
     error.plot(epoch, 100 - 100 * of("accuracy_strict"), color=BLUE, label="validation")
     error.plot(epoch, 100 - 100 * of("accuracy_first_spike"), color=RED, ls=":", label="validation, first spike")
     error.axvline(run.record["selected"]["epoch"], color="0.6", lw=0.8)
-    error.set(ylabel="wrong (%)", yscale="log", title=f"{run.title}")
+    error.set(ylabel="wrong (%)", yscale="log", title=run.title)
     error.legend(frameon=False)
     silent.plot(epoch, 100 * of("silent"), color=GREEN, label="silent")
     silent.plot(epoch, 100 * of("tied"), color=ORANGE, ls="--", label="tied")

@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 
 import animation
-from common import Missing, Run, arguments, median_run, opened, save
+from common import OUT, Missing, Run, arguments, median_run, opened, save
 
 from s4nn_ref.errors import InputError
 
@@ -42,6 +42,8 @@ def draw_all(run: Run, out, alone: bool) -> None:
 
 def main(argv=None) -> int:
     args = arguments(__doc__).parse_args(argv)
+    if args.record and args.out == OUT:  # beside the figures of the shipped runs, not over them
+        args.out = OUT / "-".join(args.record.resolve().parts[-2:])
     status = 0
     for source in [args.record] if args.record else ["mnist-plus", "fashion-plus"]:
         try:

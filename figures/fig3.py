@@ -7,7 +7,7 @@ median of that class.
 import sys
 
 import numpy as np
-from common import BLACK, PAGE, RED, Run, main
+from common import BLACK, BLUE, GREEN, ORANGE, PAGE, PINK, RED, SKY, Run, main
 from fig4 import decisions
 from matplotlib.figure import Figure
 
@@ -16,7 +16,7 @@ from s4nn_ref.predict import predict
 
 EMPHASISED = 5
 # ten lines that differ in colour and dash
-_LINES = [(color, dash) for dash in ("-", "--") for color in ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")]
+_LINES = [(color, dash) for dash in ("-", "--") for color in (BLUE, ORANGE, GREEN, PINK, SKY)]
 
 
 def typical_image(run: Run, label: int = EMPHASISED) -> int:
@@ -35,7 +35,7 @@ def draw(run: Run) -> Figure:
     image = run.test.images[index]
     p = predict(run.network, image, run.rounding)
     t_in = encode(image[None], run.network.t_max, run.rounding)[0, ..., 0]
-    used = t_in <= p.decision_time
+    used = (t_in <= p.decision_time) & (t_in < run.network.t_max)
     figure = Figure(figsize=(PAGE, 3.6), layout="constrained")
     axes = figure.subplot_mosaic([["image", "v"], ["used", "v"], ["raster", "raster"]],
                                  width_ratios=(1, 3.6), height_ratios=(1, 1, 0.9))  # fmt: skip
@@ -56,10 +56,11 @@ def draw(run: Run) -> Figure:
     axes["v"].axhline(run.network.v_th, color=BLACK, ls=":", lw=1)
     axes["v"].annotate("threshold", (run.network.t_max, run.network.v_th), ha="right", va="bottom", fontsize=8)
     axes["v"].axvline(p.decision_time, color=BLACK, lw=0.8)
+    said = f"output {run.classes[p.label]} fires first, t = {p.decision_time}" if p.fired else "no output fires"
     low, high = p.potentials.min(), max(p.potentials.max(), run.network.v_th)
     axes["v"].set(xlim=(0, run.network.t_max), ylim=(low * 1.05, min(high, 3 * run.network.v_th) * 1.1),
                   ylabel="output potential V",
-                  title=f"{run.title}: output {run.classes[p.label]} fires first, t = {p.decision_time}")  # fmt: skip
+                  title=f"{run.title}: {said}")  # fmt: skip
     axes["v"].legend(title="output", ncols=1, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.03))
     times = t_in[t_in < run.network.t_max]
     counts = np.bincount(times, minlength=run.network.t_max)

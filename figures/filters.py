@@ -3,11 +3,13 @@
 import sys
 
 import numpy as np
-from common import PAGE, Run, main
+from common import PAGE, Missing, Run, main
 from matplotlib.figure import Figure
 
 
 def draw(run: Run) -> Figure:
+    if run.network.layers[0].kind != "conv" or run.network.input_shape[2] != 1:
+        raise Missing("the first layer is no convolution of grey images: it has no filters to show")
     w = run.network.w[0][..., 0]
     w = w[np.argsort(w.sum(axis=(1, 2)))[::-1]]
     columns = 16

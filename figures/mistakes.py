@@ -34,7 +34,7 @@ def draw(run: Run) -> Figure:
         p = predict(run.network, run.test.images[index], run.rounding)
         label = int(run.labels[index])
         picture.imshow(run.test.images[index], cmap="gray_r")
-        picture.set_title(f"{index}: {run.classes[label]}, said {run.classes[p.label]}")
+        picture.set_title(f"{index}: {run.classes[label]},\nsaid {run.classes[p.label]}")
         trace.set_axis_on()
         steps = np.arange(run.network.t_max)
         trace.plot(steps, p.potentials, color="0.85", lw=0.7)

@@ -29,7 +29,7 @@ def draw(run: Run) -> Figure:
         axes.axvline(np.median(decisions), color="black", lw=0.8, ls="--")
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
         axes.annotate(f"{row.sum():.0f} spikes", (0.99, 0.75), xycoords="axes fraction", ha="right", fontsize=8)
-    grid[0].set_title(f"{run.title}: spikes per image and step; dashed: median decision")
+    grid[0].set_title(f"{run.title}: spikes per image and step, {len(images)} images; dashed: median decision")
     grid[-1].set(xlabel="time (steps)", xlim=(0, t_max))
     return figure
 

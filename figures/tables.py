@@ -108,6 +108,10 @@ def table3(results: Path, out: Path) -> None:
             ]  # fmt: skip
             cells = [spread(column, 100) for column in zip(*values, strict=True)]
         rows.append([title, experiment, f"{quoted:.1f}", *cells, len(tests) or "-"])
+    if all(row[-1] == "-" for row in rows[1:]):
+        raise InputError(
+            f"no records for table 3 in {results}; make them with: s4nn train experiments/table3-s4nn.toml"
+        )
     note = "Dead: hidden neurons silent for an image, mean over the test images; always dead: for every test image."
     write("table3", "Table 3: dead neurons", rows, out, note)
 
@@ -144,6 +148,10 @@ def table5(results: Path, out: Path) -> None:
             title = f"Table 5: firing time of the right output and spikes, by class of {DATASETS[dataset]}"
             note = "AFT in steps, a silent neuron counted at T_max (100 in the paper; ours: table 1)."
             write(f"table5{suffix}", title, rows, out, note)
+        else:
+            raise InputError(
+                f"no records for table 5 in {results}; make them with: s4nn train experiments/{dataset}.toml"
+            )
 
 
 def main(argv=None) -> int:

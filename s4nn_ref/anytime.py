@@ -181,7 +181,7 @@ class Anytime:
         label, time = np.empty(n, np.int64), np.empty(n, np.int64)
         spikes = np.zeros((n, len(self._sizes) + 1), np.int32)
         _decide(
-            np.ascontiguousarray(t_in.reshape(n, -1)), self._sizes, *self._arrays,
+            np.ascontiguousarray(t_in.reshape(n, -1), np.int16), self._sizes, *self._arrays,
             self.network.dtype.type(self.network.v_th), self.network.t_max, *self._work,
             self._scratch[: min(N_SHARDS, n)], label, time, spikes,
         )  # fmt: skip

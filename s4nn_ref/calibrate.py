@@ -30,7 +30,8 @@ def largest_potentials(network: Network, images: np.ndarray, rounding: str) -> n
 
 
 def output_factor(largest: np.ndarray, v_th: float, silent: float) -> float:
-    """The least factor >= 1 that leaves at most a share `silent` of images without an output spike.
+    """The least factor >= 1, but for a margin of 1e-5, that leaves at most a share `silent` of images without an output
+    spike.
 
     largest : (n,) of `largest_potentials`. Images that excite no output at all cannot be helped and are left out.
     """
@@ -39,12 +40,13 @@ def output_factor(largest: np.ndarray, v_th: float, silent: float) -> float:
     return max(1.0, v_th / reach[0] * _ROUNDING) if len(reach) else 1.0
 
 
-def calibrated(config: Config, parameters: np.ndarray, validate: Dataset) -> np.ndarray:
-    """parameters with the output layer's raised as config.training.silent asks, by the validation images."""
-    if not config.training.silent or not len(validate.labels):
-        return parameters
+def calibrated(config: Config, parameters: np.ndarray, validate: Dataset) -> tuple[np.ndarray, float]:
+    """parameters with the output layer's raised as config.training.silent asks of the validation images; the factor."""
+    if not config.training.silent:
+        return parameters, 1.0
     network = network_of(config)
     network.parameters[:] = parameters
     largest = largest_potentials(network, validate.images, config.data.rounding)
-    network.parameters[network.slices[-1]] *= output_factor(largest, network.v_th, config.training.silent)
-    return network.parameters
+    factor = output_factor(largest, network.v_th, config.training.silent)
+    network.parameters[network.slices[-1]] *= factor
+    return network.parameters, float(factor)

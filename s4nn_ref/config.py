@@ -220,6 +220,8 @@ def _in_range(config: Config) -> None:
         ("training.silent", t.silent, 0 <= t.silent <= 1, "in [0, 1]"),
         ("training.seed", t.seed, t.seed >= 0, ">= 0"),
     ]
+    if t.silent and not d.validation:
+        raise InputError("training.silent needs validation images: set data.validation > 0, or silent = 0")
     for where, value, good, expected in rules:
         if not good:
             raise InputError(f"{where} = {value!r}: expected a value {expected}")

@@ -366,7 +366,7 @@ def if_conv_backward(
     delta_pre (B, H*W, C) = dE/dt_pre if propagate, else leaves it alone.
     Oracle: tests/oracle.py::if_conv_backward
     """
-    n, n_shards = g.shape[0], min(grad.shape[0], g.shape[0])
+    n, n_shards = g.shape[0], min(grad.shape[0], fan.end.shape[0], g.shape[0])
     for shard in prange(n_shards):
         event = np.empty((window * window, geometry.maps_post), np.int32)
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):

@@ -20,7 +20,8 @@ from numba.core import config
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, overload, register_model
 
-# four registers of 512 bits, or eight of 128 or 256: potential, peak and time fit beside each other in the file
+# In single precision 64 lanes are four registers of 512 bits, 32 are four of 256 or eight of 128: potential, peak and
+# time fit beside each other into the 32 registers of AVX-512 and of ARM, and into the 16 of AVX2.
 LANES = 64 if binding.get_host_cpu_features().get("avx512bw", False) else 32
 
 
@@ -86,6 +87,8 @@ def _is_integer(number) -> bool:
 
 
 def _lanes_of(number) -> Lanes:
+    if _is_integer(number) and not (number.signed and number.bitwidth <= 32):
+        raise TypingError(f"lanes hold reals and signed integers of at most 32 bits, not {number}")
     return Lanes(types.int32 if _is_integer(number) else number)
 
 

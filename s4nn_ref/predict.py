@@ -65,7 +65,7 @@ def predict(network: Network, image: np.ndarray, rounding: str = "floor") -> Pre
     label = int(decide(t_out, out.v_peak.reshape(1, -1), out.v_end, network.t_max)[0])
     decision = int(t_out.min())
     spikes = tuple(spikes_until_decision(states, network.t_max)[0].tolist())
-    w_pre = np.ascontiguousarray(network.w[-1].reshape(network.n_classes, -1).T)
+    w_pre = network.matrices(network.parameters)[-1]
     potentials = output_potentials(states[-2].t_post.ravel(), w_pre, network.t_max)
     return Prediction(label, decision, decision < network.t_max, spikes, t_out[0].copy(), potentials)
 

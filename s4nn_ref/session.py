@@ -91,7 +91,8 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
         print(f"interrupted in epoch {training.epoch + 1}; state saved in {checkpoint}, go on with --resume")
         return 130
     began = time.perf_counter()
-    best, final = (calibrated(config, w, validate) for w in (training.best, training.evaluation_parameters()))
+    best, factor = calibrated(config, training.best, validate)
+    final, factor_last = calibrated(config, training.evaluation_parameters(), validate)
     write_weights(out / "weights.npz", config, best)
     write_weights(out / "weights-last.npz", config, final)
     selected, responses = _judge(config, best, training.data, test)
@@ -106,8 +107,9 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
             "training": sum(row["seconds"] for row in training.history),
             "evaluation": time.perf_counter() - began,
         },
-        "selected": {"epoch": training.best_epoch, **selected},
-        "last": {"epoch": training.epoch, **last},
+        # the history's validation figures are those of the weights before the output factor
+        "selected": {"epoch": training.best_epoch, "output_factor": factor, **selected},
+        "last": {"epoch": training.epoch, "output_factor": factor_last, **last},
         "history": training.history,
     }
     write_record(out, config, content, responses, test.labels)

@@ -30,12 +30,14 @@ def test_calibrated_network(glyphs_100, silent):
     network, validate = network_of(config), Dataset("glyphs", "train", images, labels, ())
     network.initialise(config.network.init, np.random.default_rng(5))
     before = figures_of_merit(respond(network, images), labels)
-    raised = calibrated(config, network.parameters, validate)
+    raised, factor_used = calibrated(config, network.parameters, validate)
     output = network.slices[-1]
     factor = raised[output] / network.parameters[output]
-    assert factor.min() == pytest.approx(factor.max(), rel=1e-5)
+    assert factor.min() == pytest.approx(factor.max(), rel=1e-5) == pytest.approx(factor_used, rel=1e-5)
     np.testing.assert_array_equal(raised[: output.start], network.parameters[: output.start])
-    unchanged = calibrated(replace(config, training=replace(config.training, silent=0.0)), network.parameters, validate)
+    unchanged, _ = calibrated(
+        replace(config, training=replace(config.training, silent=0.0)), network.parameters, validate
+    )
     np.testing.assert_array_equal(unchanged, network.parameters)
     largest = largest_potentials(network, images, "floor")
     assert before["silent"] == pytest.approx((largest < 100).mean())

@@ -79,10 +79,11 @@ def test_a_missing_or_foreign_record_is_one_line(name, tmp_path, capsys):
 def test_figures_agree_with_the_record(run, data_dir):
     one = import_module("common").Run(run, data_dir)
     counts = import_module("fig4").confusion(one)
-    accuracy = one.record["selected"]["test"]["accuracy_strict"]
+    selected = one.record["selected"]["test"]
+    accuracy = selected["accuracy_strict"]
     assert np.trace(counts) / counts.sum() == pytest.approx(accuracy)
     assert (counts.sum(axis=1) == np.bincount(one.labels, minlength=10)).all()
-    aft = [None if a is None else pytest.approx(a) for a in one.figures["aft"]]
+    aft = [None if a is None else pytest.approx(a) for a in selected["aft"]]
     assert [None if a is None else row[c] for c, (row, a) in enumerate(
         zip(import_module("fig2").mean_times(one), aft, strict=True))] == aft  # fmt: skip
 

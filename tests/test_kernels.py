@@ -35,6 +35,8 @@ GEOMETRIES = [
     ("5C5S3-7", (9, 9, 1), "same"),
     ("3C1-7", (4, 4, 3), "valid"),
     ("3C4-7", (4, 4, 3), "valid"),
+    ("70C3-7", (5, 4, 2), "same"),  # more maps than lanes, here and below
+    ("3C3-7", (4, 4, 70), "same"),
 ]
 
 
@@ -160,6 +162,35 @@ def test_if_conv_backward_equals_oracle(structure, shape, padding):
         network.w[0], 12, padding=padding, **options_of(structure),
     )[1]  # fmt: skip
     np.testing.assert_array_equal(grad[0].reshape(network.w[0].shape), first)
+
+
+@pytest.mark.parametrize("window", [2, 3])
+def test_pooled_backward_equals_the_oracle_at_the_winners(window):
+    """7 rows, which neither window divides."""
+    rng, shape = np.random.default_rng(6), (7, 7, 3)
+    network = drawn_network(rng, f"5C3-P{window}-4", shape, padding="same", dtype=np.float64)
+    t_in = drawn_times(rng, 2, shape)
+    state = network.forward(t_in, every_layer=False)[2]
+    geometry = network.geometries[0]
+    g = rng.integers(-8, 9, state.t_post.shape) / EIGHTH
+    flat, grad = (2, -1, 5), np.zeros((2, geometry.receptive_field, 5))
+    delta_pre = np.empty((2, 49, 3))
+    w_post = _padded(network.w[0].reshape(-1, 3)).reshape(5, -1)
+    kernels.if_conv_backward(
+        g.reshape(flat), state.t_peak.reshape(flat), state.winner.reshape(flat), t_in.reshape(2, -1),
+        t_in.reshape(2, -1, 3), w_post, geometry, window, 12, True, kernels.fan_out(geometry, 2), delta_pre, grad,
+    )  # fmt: skip
+    for b in range(2):
+        at_winner, t_error = np.zeros((7, 7, 5)), np.zeros((7, 7, 5), int)
+        for y, x, m in np.ndindex(state.t_post.shape[1:]):
+            dy, dx = divmod(int(state.winner[b, y, x, m]), window)
+            at_winner[y * window + dy, x * window + dx, m] = g[b, y, x, m]
+            t_error[y * window + dy, x * window + dx, m] = state.t_peak[b, y, x, m]
+        delta, expected = oracle.if_conv_backward(
+            at_winner, t_error, t_in[b], t_in[b], network.w[0], 12, padding="same"
+        )  # fmt: skip
+        np.testing.assert_array_equal(delta_pre[b].reshape(shape), delta)
+        np.testing.assert_array_equal(grad[b].T.reshape(expected.shape), expected)
 
 
 def test_backward_sends_errors_to_the_winners_of_stacked_pools():
