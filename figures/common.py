@@ -77,10 +77,10 @@ class Run:
 
     @cached_property
     def test(self) -> data.Dataset:
-        try:
-            return data.load(self.dataset, "test", self.data_dir)
-        except InputError as error:
-            raise Missing(str(error)) from None
+        files = [name for (split, _), name in data.FILES.items() if split == "test"]
+        if self.dataset != "glyphs" and not all(data.find(self.dataset, name, self.data_dir) for name in files):
+            raise Missing(f"no test images of {self.dataset} at hand; s4nn data fetch {self.dataset}, or --data DIR")
+        return data.load(self.dataset, "test", self.data_dir)
 
     @property
     def dataset(self) -> str:

@@ -1,6 +1,7 @@
 """Every script of figures/ on a small record made here; records that are missing or foreign."""
 
 import csv
+import json
 import shutil
 import sys
 from importlib import import_module
@@ -48,11 +49,34 @@ def test_all_figures_of_one_run(run, data_dir, tmp_path, capsys, monkeypatch):
     assert everything.main([str(run), "--data", str(data_dir), "--out", str(out)]) == 0
     assert {path.name for path in out.glob("fig*.png")} == {f"fig{i}.png" for i in (1, 2, 3, 4)}
     capsys.readouterr()
-    without = tmp_path / "without"
-    assert everything.main([str(run), "--data", str(tmp_path / "nothing"), "--out", str(without)]) == 0
+    without, nothing = tmp_path / "without", tmp_path / "nothing"
+    nothing.mkdir()
+    assert everything.main([str(run), "--data", str(nothing), "--out", str(without)]) == 0
     assert {path.stem for path in without.glob("*.png")} == {"fig1", "fig2", "fig4", "curves", "filters"}
     left_out = capsys.readouterr().err.splitlines()
     assert sorted(line.split()[0] for line in left_out) == ["animation", "anytime", "fig3", "mistakes", "spike_times"]
+
+
+def test_a_run_on_fashion_mnist(run, data_dir, tmp_path, monkeypatch):
+    """Its own figures, the names of its classes, and a folder beside that of the shipped runs."""
+    record = json.loads((run / "record.json").read_text())
+    record["config"]["data"]["dataset"] = "fashion-mnist"
+    (run / "record.json").write_text(json.dumps(record))
+    common, everything = import_module("common"), import_module("draw_all")
+    one = common.opened(run, tmp_path / "nothing")
+    assert one.classes == common.FASHION
+    names = everything.names_of(one, alone=True)
+    assert {"fig1", "fig3", "fig5", "fig6", "curves-fashion"} <= set(names)
+    assert "fig2" not in names
+    for name in ("fig5", "fig6"):
+        labels = [text.get_text() for text in import_module(name).draw(one).axes[0].get_yticklabels()]
+        assert labels == list(common.FASHION)
+    monkeypatch.setattr(everything, "OUT", tmp_path / "figures")
+    monkeypatch.setattr(common, "OUT", tmp_path / "figures")
+    monkeypatch.delenv("S4NN_DATA", raising=False)
+    monkeypatch.setattr("s4nn_ref.data.fetch", lambda *arguments: pytest.fail("a figure must not download"))
+    assert everything.main([str(run), "--data", str(data_dir), "--out", str(tmp_path / "figures")]) == 0
+    assert (tmp_path / "figures" / f"{run.parent.name}-{run.name}" / "fig6.png").exists()
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, "animation", "draw_all"])
