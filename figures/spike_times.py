@@ -28,7 +28,8 @@ def draw(run: Run) -> Figure:
         axes.bar(np.arange(t_max), row, width=1.0, align="edge", color=SKY if name.startswith("P") else BLUE)
         axes.axvline(np.median(decisions), color="black", lw=0.8, ls="--")
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
-        axes.annotate(f"{row.sum():.0f} spikes", (0.99, 0.75), xycoords="axes fraction", ha="right", fontsize=8)
+        axes.annotate(f"{row.sum():.0f} spikes", (0.96, 0.75), xycoords="axes fraction", ha="right", fontsize=8,
+                      bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
     grid[0].set_title(f"{run.title}: spikes per image and step, {len(images)} images; dashed: median decision")
     grid[-1].set(xlabel="time (steps)", xlim=(0, t_max))
     return figure
