@@ -7,7 +7,7 @@ Every script has `draw(run) -> matplotlib Figure` or `tables`-like functions, an
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,6 +131,18 @@ def save(figure: Figure, name: str, out: Path) -> None:
         figure.savefig(
             out / f"{name}.{kind}", bbox_inches="tight", metadata={} if kind == "png" else {"CreationDate": None}
         )
+
+
+def attempt(work: Iterable[Callable[[], None]]) -> int:
+    """Do all of it: what lacks its records is one line on stderr, and makes the exit code 2."""
+    status = 0
+    for do in work:
+        try:
+            do()
+        except InputError as error:
+            print(error, file=sys.stderr)
+            status = 2
+    return status
 
 
 def arguments(description: str) -> argparse.ArgumentParser:

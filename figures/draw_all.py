@@ -9,9 +9,7 @@ import sys
 from importlib import import_module
 
 import animation
-from common import OUT, Missing, Run, arguments, median_run, opened, save
-
-from s4nn_ref.errors import InputError
+from common import OUT, Missing, Run, arguments, attempt, median_run, opened, save
 
 BESIDE = ("anytime", "curves", "filters", "spike_times", "mistakes")  # what the paper does not show
 PAPER = {"mnist": {"fig1": "fig1", "fig2": "fig2", "fig3": "fig3", "fig4": "fig4"},
@@ -44,14 +42,12 @@ def main(argv=None) -> int:
     args = arguments(__doc__).parse_args(argv)
     if args.record and args.out == OUT:  # beside the figures of the shipped runs, not over them
         args.out = OUT / "-".join(args.record.resolve().parts[-2:])
-    status = 0
-    for source in [args.record] if args.record else ["mnist-plus", "fashion-plus"]:
-        try:
-            draw_all(opened(args.record or median_run(source), args.data), args.out, bool(args.record))
-        except InputError as error:
-            print(error, file=sys.stderr)
-            status = 2
-    return status
+    if args.record:
+        return attempt([lambda: draw_all(opened(args.record, args.data), args.out, alone=True)])
+    return attempt(
+        lambda name=name: draw_all(opened(median_run(name), args.data), args.out, alone=False)
+        for name in ("mnist-plus", "fashion-plus")
+    )
 
 
 if __name__ == "__main__":

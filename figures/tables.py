@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from common import FASHION, OUT, ROOT, runs_of
+from common import FASHION, OUT, ROOT, attempt, runs_of
 
 from s4nn_ref.config import read_config
 from s4nn_ref.errors import InputError
@@ -162,20 +162,14 @@ def main(argv=None) -> int:
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write (default: figures/out)")
     args = parser.parse_args(argv)
-    status = 0
-    for make in (
-        table1,
-        lambda results, out: comparison(2, "mnist", TABLE_2, results, out),
-        table3,
-        lambda results, out: comparison(4, "fashion", TABLE_4, results, out),
-        table5,
-    ):
-        try:
-            make(args.results, args.out)
-        except InputError as error:
-            print(error, file=sys.stderr)
-            status = 2
-    return status
+    where = args.results, args.out
+    return attempt([
+        lambda: table1(*where),
+        lambda: comparison(2, "mnist", TABLE_2, *where),
+        lambda: table3(*where),
+        lambda: comparison(4, "fashion", TABLE_4, *where),
+        lambda: table5(*where),
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

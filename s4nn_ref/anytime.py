@@ -18,12 +18,9 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.kernels import spikes_in_time_order
 from s4nn_ref.lanes import LANES, any_lane, load, splat, store
 from s4nn_ref.metrics import mean_required_spikes
-from s4nn_ref.network import N_SHARDS, Network, _padded
+from s4nn_ref.network import BATCH, N_SHARDS, Network, _padded
 
 POOL, WEIGHTED = 0, 1
-
-
-BATCH = 128  # images
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def _pool_step(size, arriving, n, done, leaving):
         if y >= size[_HEIGHT_POST] or x >= size[_WIDTH_POST]:
             continue  # in no window
         p = y * size[_WIDTH_POST] + x
-        if done[p, c] == 0:
+        if done[p, c] == 0:  # section 2.1: the first spike of the window
             done[p, c] = 1
             leaving[fired] = p * maps + c
             fired += 1

@@ -10,9 +10,8 @@ from s4nn_ref.config import Config
 from s4nn_ref.data import Dataset
 from s4nn_ref.encoding import encode
 from s4nn_ref.kernels import output_potentials
-from s4nn_ref.network import Network, network_of
+from s4nn_ref.network import BATCH, Network, network_of
 
-BATCH = 128  # images
 _ROUNDING = 1.0 + 1e-5  # sums in single precision must reach the threshold too
 
 

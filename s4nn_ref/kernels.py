@@ -147,7 +147,7 @@ def _if_conv_image(
                 v, peak, when = _integrate(p, fan, shard, w, first, v_th)
                 t = where(peak >= theta, when, silent)  # Eq. 3
                 earlier = t < best_t
-                if by_potential:
+                if by_potential:  # D8
                     earlier = earlier | ((t == best_t) & (peak > best_v))
                 best_t, best = where(earlier, t, best_t), where(earlier, splat(np.int32(k)), best)
                 best_v, best_peak = where(earlier, peak, best_v), where(earlier, when, best_peak)
@@ -173,8 +173,8 @@ def if_conv(
     fan     : FanOut
     Overwrites t_post, t_peak, v_peak (B, P'', M), of the P'' = (H' // window) (W' // window) pooling neurons, or of the
     neurons themselves where window = 1; with pooling, winner int16 (B, P'', M): the place of the earliest neuron in its
-    window, counted row by row; and v_end (B, 1, M): the potentials of the last position looked at after the last
-    spike, which for a dense layer is the end of the simulation.
+    window, counted row by row; and for a dense layer v_end (B, 1, M), its potentials after the last
+    spike (else anything of width 0).
     Departures: D2, D3, D8.   Oracle: tests/oracle.py::if_conv, spike_pool
     """
     n, n_shards = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0])
@@ -255,7 +255,7 @@ def _synaptic_error_image(delta, v_peak, v_th, surrogate, normalise, g):
             k = k if fired else zero
         elif surrogate == WINDOW_SILENT:
             k = one if fired else k
-        g[i] = delta[i] * k
+        g[i] = delta[i] * k  # Eq. 8: dE/dt dt/dV
     if normalise == NONE:
         return
     total = 0.0
@@ -307,8 +307,9 @@ def _weight_gradient_image(g, t_error, winner, fan, shard, geometry, window, gra
                 for s in range(p * length, np.int64(fan.end[shard, p])):
                     spike = fan.spike[shard, s]
                     row = spike & _ROW
-                    causal = splat(np.int32(spike >> 32)) <= t_q  # dV/dw = [t_j <= t_i]; dt/dV < 0
-                    store(grad, row, first, load_edge(grad, row, first) - where(causal, g_k, zero))
+                    causal = splat(np.int32(spike >> 32)) <= t_q  # Eq. 12: dV/dw = [t_j <= t_i] (D9)
+                    grad_row = load_edge(grad, row, first)
+                    store(grad, row, first, grad_row - where(causal, g_k, zero))  # Eq. 8: dt/dV < 0
 
 
 @njit(cache=True, error_model="numpy")
@@ -337,7 +338,7 @@ def _propagate_image(g, t_error, winner, t_peak_pre, w_post, geometry, window, e
                     row, synapse = (y_first + ky) * c.width + x_first + kx, (ky * c.kernel_width + kx) * blocks
                     for first in range(0, c.maps_pre, LANES):
                         t_j = load_edge(t_peak_pre, row, first)
-                        if not any_lane(t_j != silent):  # never above 0: whatever the error, its surrogate is 0
+                        if not any_lane(t_j != silent):  # D6: never above 0, its surrogate is 0 whatever the error
                             continue
                         t_j = where(t_j == silent, never, t_j)
                         delta = load_edge(delta_pre, row, first)
@@ -345,7 +346,7 @@ def _propagate_image(g, t_error, winner, t_peak_pre, w_post, geometry, window, e
                             m = event[k, e]
                             causal = t_j <= splat(np.int32(t_error[q, m]))
                             gw = splat(g[q, m]) * load(w_post, m, synapse + first)
-                            delta = where(causal, delta + gw, delta)
+                            delta = where(causal, delta + gw, delta)  # Eq. 10
                         store(delta_pre, row, first, delta)
 
 

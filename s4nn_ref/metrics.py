@@ -6,7 +6,7 @@ import numpy as np
 
 from s4nn_ref.ds4nn import decide
 from s4nn_ref.encoding import encode
-from s4nn_ref.network import Network
+from s4nn_ref.network import BATCH, Network
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def spikes_until_decision(states, t_max: int) -> np.ndarray:
 
 
 def respond(
-    network: Network, images: np.ndarray, rounding: str = "floor", batch: int = 128, progress=None
+    network: Network, images: np.ndarray, rounding: str = "floor", batch: int = BATCH, progress=None
 ) -> Responses:
     """Present images to a network (Eqs. 1-3).
 

@@ -12,6 +12,7 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.lanes import LANES
 from s4nn_ref.structure import LayerSpec, parse_structure
 
+BATCH = 128  # images presented at once where nothing is learned
 N_SHARDS = 4  # pieces of a batch; a constant, so that no bit depends on the number of threads
 
 SURROGATES = {
@@ -29,7 +30,7 @@ class LayerState:
     t_peak : int16, step of the largest potential up to and including the spike; -1 where never above 0
     v_peak : float, that potential; for a neuron that fired, the potential at its spike
     winner : int16, pooling only: place in its window, row by row, of the neuron whose spike was passed on
-    v_end  : float (B, M), weighted layers only: the last position's potential after the last spike
+    v_end  : float (B, M), dense layers only: the potential after the last spike
     """
 
     t_post: np.ndarray
@@ -125,7 +126,7 @@ class Network:
                     LayerState(
                         np.zeros(shape, np.int16), np.zeros(shape, np.int16), np.zeros(shape, self.dtype),
                         np.zeros(shape, np.int16) if layer.kind == "pool" else None,
-                        None if layer.kind == "pool" else np.zeros((n, layer.shape_post[2]), self.dtype),
+                        np.zeros((n, layer.shape_post[2]), self.dtype) if layer.kind == "dense" else None,
                     )
                 )  # fmt: skip
             self._buffers[every_layer] = buffers

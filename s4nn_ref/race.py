@@ -63,7 +63,7 @@ def race_cost(v, label, v_th, noise, readout, error):
             change = first[s] * now * (same - winner[s, i]) + rate[s] * winner[s, i] * gain
             error[s, i] = -change / (noise * right)
         behind += first[s] * now
-    last = rate[steps - 1] / (rate[steps - 1] + 1.0)  # against the threshold
+    last = rate[steps - 1] / (rate[steps - 1] + 1.0)  # D21: against the threshold
     for i in range(classes):
         error[steps - 1, i] += readout * (last * winner[steps - 1, i] - (1.0 if i == label else 0.0)) / noise
     return -np.log(right) - readout * np.log(max(last * winner[steps - 1, label], 1e-300))

@@ -44,6 +44,20 @@ def test_decisions_equal_those_of_the_whole_simulation(structure, padding, seed)
     assert (one.label[0], one.time[0]) == (label[7], time[7])
 
 
+@pytest.mark.parametrize("structure", ["6C3-5", "6C3-P2-5"])
+def test_potentials_are_added_in_the_same_order(structure):
+    """Weights so unlike that the order of additions decides what single precision keeps of the small ones."""
+    rng = np.random.default_rng(8)
+    network = Network(structure, (9, 9, 1), 6, 100.0, "same")
+    network.initialise([(-30, 90)] * len(network.w), rng)
+    shape = network.w[-1].shape
+    network.w[-1][...] = np.where(rng.random(shape) < 0.1, rng.choice([-(2.0**30), 2.0**30], shape), network.w[-1])
+    t_in = np.where(rng.random((400, 9, 9, 1)) < 0.5, 6, 0).astype(np.int16)  # everything in one step
+    decisions, (label, time, _) = Anytime(network).decide(t_in), whole(network, t_in)
+    np.testing.assert_array_equal(decisions.label, label)
+    np.testing.assert_array_equal(decisions.time, time)
+
+
 def test_images_of_another_size_are_refused():
     with pytest.raises(InputError):
         Anytime(Network("338-10", (13, 13, 2))).decide(np.zeros((1, 12, 13, 2), np.int16))

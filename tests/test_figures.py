@@ -154,7 +154,12 @@ def test_tables(results, run, tmp_path):
 
 def test_the_median_run(results):
     common = import_module("common")
-    assert common.median_run("mnist", results).name in {"seed0", "seed1", "seed2"}
+    for seed, accuracy in enumerate((0.5, 0.9, 0.7)):
+        path = results / "mnist" / f"seed{seed}" / "record.json"
+        record = json.loads(path.read_text())
+        record["selected"]["test"]["accuracy_strict"] = accuracy
+        path.write_text(json.dumps(record))
+    assert common.median_run("mnist", results).name == "seed2"
     assert [path.name for path in common.runs_of("mnist", results)] == ["seed0", "seed1", "seed2"]
 
 
