@@ -96,24 +96,23 @@ def _pool_step(size, arriving, n, done, leaving):
 
 
 @njit(cache=True, error_model="numpy")
-def _decide_image(t_in, b, sizes, first, position, offset, w, v_th, t_max, v, done, shard, scratch, spikes):
+def _decide_image(t_in, b, sizes, first, position, offset, w, v_th, bound, v, done, shard, scratch, spikes):
     """Decision of image b; overwrites spikes (layers + 1,); returns label and decision time."""
+    top, t_max = len(w) - 1, bound.size
     for i in range(len(w)):
         v[i][shard] = 0
         done[i][shard] = 0
     spikes[:] = 0
-    order = spikes_in_time_order(t_in, b, t_max)
+    order, begin = spikes_in_time_order(t_in, b, t_max), 0
     arriving, leaving, touched, mark = scratch[0], scratch[1], scratch[2], scratch[3]
-    top = len(w) - 1
-    v_out, begin = v[top][shard, 0], 0
-    while begin < order.size:
-        t = t_in[b, order[begin]]
+    v_out = v[top][shard, 0]
+    for t in range(t_max):
         n = 0
         while begin < order.size and t_in[b, order[begin]] == t:
             arriving[n] = order[begin]
             n, begin = n + 1, begin + 1
         spikes[0] += n
-        for i in range(len(w)):
+        for i in range(top):
             if n == 0:
                 break
             if sizes[i, _KIND] == POOL:
@@ -125,23 +124,24 @@ def _decide_image(t_in, b, sizes, first, position, offset, w, v_th, t_max, v, do
                 )  # fmt: skip
             spikes[i + 1] += n
             arriving, leaving = leaving, arriving
-        if n > 0:  # outputs fired: the larger potential wins, then the lower index (D20)
-            best = arriving[0]
-            for s in range(n):
-                if v_out[arriving[s]] > v_out[best]:
-                    best = arriving[s]
-            return best, np.int64(t)
-    return np.int64(v_out[: done[top].shape[2]].argmax()), np.int64(t_max)
+        for s in range(n):
+            for m in range(v_out.size):
+                v_out[m] += w[top][arriving[s], m]  # Eq. 2
+        best = v_out.argmax()  # D20: the larger potential wins, then the lower index
+        if v_out[best] >= bound[t]:  # Eq. 3
+            spikes[top + 1] = (v_out >= bound[t]).sum()
+            return best, t
+    return v_out.argmax(), t_max
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _decide(t_in, sizes, first, position, offset, w, v_th, t_max, v, done, scratch, label, time, spikes):
+def _decide(t_in, sizes, first, position, offset, w, v_th, bound, v, done, scratch, label, time, spikes):
     """Decisions of a batch: t_in int16 (B, H*W*C), work arrays with a leading axis of shards; overwrites the rest."""
     n, n_shards = t_in.shape[0], scratch.shape[0]
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             label[b], time[b] = _decide_image(
-                t_in, b, sizes, first, position, offset, w, v_th, t_max, v, done, shard, scratch[shard], spikes[b]
+                t_in, b, sizes, first, position, offset, w, v_th, bound, v, done, shard, scratch[shard], spikes[b]
             )
 
 
@@ -156,11 +156,14 @@ class Anytime:
         for layer in network.layers:
             post, pool = layer.shape_post, layer.kind == "pool"
             w, fan = (None, None) if pool else next(weights)
-            parts.append(nothing if pool else (fan.first, fan.position, fan.offset, _padded(w)))
+            if layer is not network.layers[-1] and not pool:
+                w = _padded(w)
+            parts.append(nothing if pool else (fan.first, fan.position, fan.offset, w))
             sizes.append((POOL if pool else WEIGHTED, shape[2], layer.window, shape[1], post[1], post[0]))
             v.append(np.zeros((N_SHARDS, 1 if pool else post[0] * post[1], parts[-1][3].shape[1]), network.dtype))
             done.append(np.zeros((N_SHARDS, post[0] * post[1], post[2]), np.uint8))
             shape, largest = post, max(largest, int(np.prod(post)))
+        self._bound = network.output_bound().astype(network.dtype)
         self._sizes = np.array(sizes)
         self._arrays = tuple(zip(*parts, strict=True))
         self._work = tuple(v), tuple(done)
@@ -179,7 +182,7 @@ class Anytime:
         spikes = np.zeros((n, len(self._sizes) + 1), np.int32)
         _decide(
             np.ascontiguousarray(t_in.reshape(n, -1), np.int16), self._sizes, *self._arrays,
-            self.network.dtype.type(self.network.v_th), self.network.t_max, *self._work,
+            self.network.dtype.type(self.network.v_th), self._bound, *self._work,
             self._scratch[: min(N_SHARDS, n)], label, time, spikes,
         )  # fmt: skip
         return Decisions(label, time, spikes)

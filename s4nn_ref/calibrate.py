@@ -15,28 +15,30 @@ from s4nn_ref.network import BATCH, Network, network_of
 _ROUNDING = 1.0 + 1e-5  # sums in single precision must reach the threshold too
 
 
-def largest_potentials(network: Network, images: np.ndarray, rounding: str) -> np.ndarray:
-    """Largest output potential of each image, over outputs and time, as if no output had fired (Eq. 2).
+def nearest_to_threshold(network: Network, images: np.ndarray, rounding: str) -> np.ndarray:
+    """How near each image brings an output to its threshold: the largest V(t) / theta(t), over outputs and time, as if
+    none had fired (Eq. 2); theta falls with time where the network says so (D25).
 
-    images : uint8 (n, H, W)   ->   (n,), potential units
+    images : uint8 (n, H, W)   ->   (n,)
     """
-    largest, w_pre = np.empty(len(images)), network.matrices(network.parameters)[-1]
+    nearest, w_pre = np.empty(len(images)), network.matrices(network.parameters)[-1]
+    bound = network.output_bound()[:, None]
     for begin in range(0, len(images), BATCH):
         states = network.forward(encode(images[begin : begin + BATCH], network.t_max, rounding), every_layer=False)
         for b, t_pre in enumerate(states[-2].t_post):
-            largest[begin + b] = output_potentials(t_pre.ravel(), w_pre, network.t_max).max()
-    return largest
+            nearest[begin + b] = (output_potentials(t_pre.ravel(), w_pre, network.t_max) / bound).max()
+    return nearest
 
 
-def output_factor(largest: np.ndarray, v_th: float, silent: float) -> float:
+def output_factor(nearest: np.ndarray, silent: float) -> float:
     """The least factor >= 1, but for a margin of 1e-5, that leaves at most a share `silent` of images without an output
     spike.
 
-    largest : (n,) of `largest_potentials`. Images that excite no output at all cannot be helped and are left out.
+    nearest : (n,) of `nearest_to_threshold`. Images that excite no output at all cannot be helped and are left out.
     """
-    reach = np.sort(largest)[min(int(silent * len(largest)), len(largest) - 1) :]
+    reach = np.sort(nearest)[min(int(silent * len(nearest)), len(nearest) - 1) :]
     reach = reach[reach > 0]
-    return max(1.0, v_th / reach[0] * _ROUNDING) if len(reach) else 1.0
+    return max(1.0, _ROUNDING / reach[0]) if len(reach) else 1.0
 
 
 def calibrated(config: Config, parameters: np.ndarray, validate: Dataset) -> tuple[np.ndarray, float]:
@@ -45,7 +47,7 @@ def calibrated(config: Config, parameters: np.ndarray, validate: Dataset) -> tup
         return parameters, 1.0
     network = network_of(config)
     network.parameters[:] = parameters
-    largest = largest_potentials(network, validate.images, config.data.rounding)
-    factor = output_factor(largest, network.v_th, config.training.silent)
+    nearest = nearest_to_threshold(network, validate.images, config.data.rounding)
+    factor = output_factor(nearest, config.training.silent)
     network.parameters[network.slices[-1]] *= factor
     return network.parameters, float(factor)

@@ -24,7 +24,8 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The network. init: (low, high) of each weighted layer's uniform initial weights, potential units (Table 1)."""
+    """The network. init: (low, high) of each weighted layer's uniform initial weights, potential units (Table 1);
+    bound: (start, end, power) of the output threshold that falls with time, in units of v_th (D25)."""
 
     structure: str
     init: tuple[tuple[float, float], ...]
@@ -33,6 +34,7 @@ class NetworkConfig:
     t_max: int = 100  # section 3.1
     v_th: float = 100.0  # section 3.1
     pool_ties: typing.Literal["index", "potential"] = "index"
+    bound: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def _in_range(config: Config) -> None:
     rules = [
         ("network.t_max", n.t_max, 1 <= n.t_max < 2**14, "in 1..16383"),
         ("network.v_th", n.v_th, n.v_th > 0, "> 0"),
+        ("network.bound", n.bound, min(n.bound) > 0 and n.bound[0] >= n.bound[1], "start >= end > 0, power > 0"),
         ("network.input_shape", n.input_shape, min(n.input_shape) >= 1, "positive"),
         ("network.init", n.init, all(low <= high for low, high in n.init), "pairs [low, high] with low <= high"),
         ("data.validation", d.validation, d.validation >= 0, ">= 0"),

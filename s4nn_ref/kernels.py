@@ -10,8 +10,8 @@ State     A layer is three arrays (B, N): t_post, t_peak (int16, time steps), v_
 Sums      Potentials are added in the order of time, then of the synapse's index; shards are cut by the batch, not by
           the threads. The same input gives the same bits on any number of threads.
 
-Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv), section 2.1 (spike_pool), Eq. 8 and 11 (synaptic_error), Eqs. 10 and
-12 (if_conv_backward). Departures D2-D9 in docs/deviations.md. Oracles: tests/oracle.py, functions of the same names.
+Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv, if_output), section 2.1 (spike_pool), Eqs. 8 and 11 (synaptic_error),
+Eqs. 10 and 12 (if_conv_backward). Departures D2-D9 in docs/deviations.md. Oracles: tests/oracle.py, functions of the same names.
 """
 
 from typing import NamedTuple
@@ -114,7 +114,7 @@ def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
 
 @njit(cache=True, error_model="numpy")
 def _integrate(p, fan, shard, w, first, v_th):
-    """Lanes of neurons first .. of position p: potential after the last spike, its peak, and the step of the peak."""
+    """Lanes of neurons first .. of position p: the peak of the potential and its step."""
     zero, theta = splat(v_th - v_th), splat(v_th)
     v, peak, when = zero, zero, splat(np.int32(-1))
     begin = p * (fan.spike.shape[1] // fan.end.shape[1])
@@ -126,25 +126,23 @@ def _integrate(p, fan, shard, w, first, v_th):
             rises = (v > peak) & (peak < theta)  # a new maximum, and not yet fired
             peak = where(rises, v, peak)
             when = where(rises, splat(np.int32(t)), when)
-    return v, peak, when
+    return peak, when
 
 
 @njit(cache=True, error_model="numpy")
-def _if_conv_image(
-    fan, shard, w, v_th, geometry, window, by_potential, t_max, t_post, t_peak, v_peak, winner, v_end
-):  # fmt: skip
-    """if_conv of one image from its lists of spikes; overwrites the rest, (P'', M) and v_end (1, M)."""
+def _if_conv_image(fan, shard, w, v_th, geometry, window, by_potential, t_max, t_post, t_peak, v_peak, winner):
+    """if_conv of one image from its lists of spikes; overwrites the rest, (P'', M)."""
     columns = geometry.width_post // window
     theta, silent = splat(v_th), splat(np.int32(t_max))
     for first in range(0, geometry.maps_post, LANES):
         for q in range(t_post.shape[0]):
             corner = (q // columns) * window * geometry.width_post + (q % columns) * window
-            v, best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th)
+            best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th)
             best_t = where(best_v >= theta, best_peak, silent)  # Eq. 3
             best = splat(np.int32(0))
             for k in range(1, window * window):
                 p = corner + (k // window) * geometry.width_post + k % window
-                v, peak, when = _integrate(p, fan, shard, w, first, v_th)
+                peak, when = _integrate(p, fan, shard, w, first, v_th)
                 t = where(peak >= theta, when, silent)  # Eq. 3
                 earlier = t < best_t
                 if by_potential:  # D8
@@ -156,15 +154,11 @@ def _if_conv_image(
             store(v_peak, q, first, best_v)
             if window > 1:
                 store(winner, q, first, best)
-            if q == t_post.shape[0] - 1:
-                store(v_end, 0, first, v)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def if_conv(
-    t_pre, w, v_th, geometry, window, by_potential, t_max, fan, t_post, t_peak, v_peak, winner, v_end
-):  # fmt: skip
-    """First threshold crossing of non-leaky IF neurons, convolution or dense, and the pooling behind them (Eqs. 2-3).
+def if_conv(t_pre, w, v_th, geometry, window, by_potential, t_max, fan, t_post, t_peak, v_peak, winner):
+    """First threshold crossing of hidden IF neurons, convolution or dense, and the pooling behind them (Eqs. 2-3).
 
     t_pre   : int16 (B, H*W*C), time steps; t_max = silent
     w       : float (R, M), potential units; columns padded to a multiple of LANES
@@ -172,9 +166,8 @@ def if_conv(
     window  : side of the spike-pooling behind the layer, 1 for none; by_potential as in spike_pool
     fan     : FanOut
     Overwrites t_post, t_peak, v_peak (B, P'', M), of the P'' = (H' // window) (W' // window) pooling neurons, or of the
-    neurons themselves where window = 1; with pooling, winner int16 (B, P'', M): the place of the earliest neuron in its
-    window, counted row by row; and for a dense layer v_end (B, 1, M), its potentials after the last
-    spike (else anything of width 0).
+    neurons themselves where window = 1; and, with pooling, winner int16 (B, P'', M): the place of the earliest neuron
+    in its window, counted row by row.
     Departures: D2, D3, D8.   Oracle: tests/oracle.py::if_conv, spike_pool
     """
     n, n_shards = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0])
@@ -183,8 +176,41 @@ def if_conv(
             spikes_of_positions(t_pre, b, geometry.maps_pre, t_max, fan, shard)
             _if_conv_image(
                 fan, shard, w, v_th, geometry, window, by_potential, t_max, t_post[b], t_peak[b], v_peak[b],
-                winner[b % winner.shape[0]], v_end[b % v_end.shape[0]],
+                winner[b % winner.shape[0]],
             )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def _if_output_image(t_pre, b, w, bound, t_post, t_peak, v_peak, v):
+    """if_output of image b; overwrites the rest, (M,), v with the potentials after the last spike."""
+    order, s, t_max = spikes_in_time_order(t_pre, b, bound.size), 0, bound.size
+    t_post[:], t_peak[:], v_peak[:], v[:] = t_max, -1, 0, 0
+    for t in range(t_max):
+        while s < order.size and t_pre[b, order[s]] == t:
+            for m in range(v.size):
+                v[m] += w[order[s], m]  # Eq. 2
+            s += 1
+        for m in range(v.size):
+            fires = t_post[m] == t_max and v[m] >= bound[t]  # Eq. 3
+            if fires or (t_post[m] == t_max and v[m] > v_peak[m]):
+                v_peak[m], t_peak[m] = v[m], t
+            if fires:
+                t_post[m] = t
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def if_output(t_pre, w, bound, n_shards, t_post, t_peak, v_peak, v_end):
+    """First threshold crossing of the output neurons, whose threshold may fall with time (Eqs. 2-3, D25).
+
+    t_pre : int16 (B, n)   w : (n, M), potential units   bound : (t_max,), > 0, the threshold in each step
+    Overwrites t_post, t_peak, v_peak (B, M), of which a neuron that fired holds the potential at its spike, and v_end
+    (B, M), potentials after the last spike.
+    Oracle: tests/oracle.py::if_dense
+    """
+    n = t_pre.shape[0]
+    for shard in prange(n_shards):
+        for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
+            _if_output_image(t_pre, b, w, bound, t_post[b], t_peak[b], v_peak[b], v_end[b])
 
 
 @njit(cache=True, error_model="numpy")

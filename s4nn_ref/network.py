@@ -30,7 +30,7 @@ class LayerState:
     t_peak : int16, step of the largest potential up to and including the spike; -1 where never above 0
     v_peak : float, that potential; for a neuron that fired, the potential at its spike
     winner : int16, pooling only: place in its window, row by row, of the neuron whose spike was passed on
-    v_end  : float (B, M), dense layers only: the potential after the last spike
+    v_end  : float (B, M), output layer only: the potential after the last spike
     """
 
     t_post: np.ndarray
@@ -56,6 +56,7 @@ class Network:
     v_th        : threshold of every neuron, > 0, potential units
     padding     : "valid" or "same"
     pool_ties   : "index" or "potential": which of several earliest neurons of a pooling window takes its error (D8)
+    bound       : (start, end, power), how the output threshold falls with time, see `output_bound` (D25)
     dtype       : float32, or float64 for gradient checks
 
     Attributes
@@ -64,7 +65,7 @@ class Network:
     """
 
     def __init__(self, structure, input_shape=(28, 28, 1), t_max=100, v_th=100.0, padding="valid", pool_ties="index",
-                 dtype=np.float32):  # fmt: skip
+                 bound=(1.0, 1.0, 1.0), dtype=np.float32):  # fmt: skip
         self.structure, self.input_shape, self.padding, self.pool_ties = (
             structure,
             tuple(input_shape),
@@ -72,6 +73,7 @@ class Network:
             pool_ties,
         )
         self.t_max, self.v_th, self.dtype = int(t_max), float(v_th), np.dtype(dtype)
+        self.bound = tuple(map(float, bound))
         self.layers: tuple[LayerSpec, ...] = parse_structure(structure, self.input_shape, padding)
         self.geometries = [layer.geometry for layer in self.layers if layer.geometry]
         sizes = [g.receptive_field * g.maps_post for g in self.geometries]
@@ -104,6 +106,15 @@ class Network:
         for w, (low, high) in zip(self.w, ranges, strict=True):
             w[...] = rng.uniform(low, high, w.shape)
 
+    def output_bound(self, v_th: float | None = None) -> np.ndarray:
+        """Threshold of the output neurons in each step, v_th (start + (end - start) (t / (t_max - 1))^power) (D25).
+
+        v_th : in place of the network's (D11)   ->   float64 (t_max,), potential units
+        """
+        start, end, power = self.bound
+        passed = np.arange(self.t_max) / max(self.t_max - 1, 1)
+        return (v_th or self.v_th) * (start + (end - start) * passed**power)
+
     # ------------------------------------------------------------------------------------------------- forward
 
     def _pooled(self, i: int) -> bool:
@@ -126,7 +137,7 @@ class Network:
                     LayerState(
                         np.zeros(shape, np.int16), np.zeros(shape, np.int16), np.zeros(shape, self.dtype),
                         np.zeros(shape, np.int16) if layer.kind == "pool" else None,
-                        np.zeros((n, layer.shape_post[2]), self.dtype) if layer.kind == "dense" else None,
+                        np.zeros((n, self.n_classes), self.dtype) if layer is self.layers[-1] else None,
                     )
                 )  # fmt: skip
             self._buffers[every_layer] = buffers
@@ -157,31 +168,35 @@ class Network:
         states[0].t_post[...] = t_in
         states[0].t_peak[...] = t_in
         depth = 0
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(self.layers[:-1]):
             pre, post = states[i], states[i + 1]
             if layer.kind != "pool":
-                v_th = v_th_output if i == len(self.layers) - 1 and v_th_output else self.v_th
                 if post is None:
-                    self._fire(depth, pre, states[i + 2], v_th, self.layers[i + 1].window)
+                    self._fire(depth, pre, states[i + 2], self.layers[i + 1].window)
                 else:
-                    self._fire(depth, pre, post, v_th)
+                    self._fire(depth, pre, post)
                 depth += 1
             elif pre is not None:  # else pooled already, by the convolution before
                 kernels.spike_pool(
                     pre.t_post, pre.t_peak, pre.v_peak, layer.window, self.pool_ties == "potential", min(N_SHARDS, n),
                     post.t_post, post.t_peak, post.v_peak, post.winner,
                 )  # fmt: skip
+        pre, out, flat = states[-2], states[-1], (n, self.n_classes)
+        bound = self.output_bound(v_th_output).astype(self.dtype)
+        kernels.if_output(
+            pre.t_post.reshape(n, -1), self.matrices(self.parameters)[-1], bound, min(N_SHARDS, n),
+            out.t_post.reshape(flat), out.t_peak.reshape(flat), out.v_peak.reshape(flat), out.v_end,
+        )  # fmt: skip
         return states
 
-    def _fire(self, depth: int, pre: LayerState, post: LayerState, v_th: float, window: int = 1) -> None:
-        """Weighted layer `depth` and, where window > 1, the pooling behind it: from the state below to `post`."""
+    def _fire(self, depth: int, pre: LayerState, post: LayerState, window: int = 1) -> None:
+        """Hidden layer `depth` and, where window > 1, the pooling behind it: from the state below to `post`."""
         g, n = self.geometries[depth], len(pre.t_post)
         flat = (n, -1, g.maps_post)
         kernels.if_conv(
-            pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]), self.dtype.type(v_th), g, window,
-            self.pool_ties == "potential", self.t_max, self._fan_out[depth], post.t_post.reshape(flat),
+            pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]), self.dtype.type(self.v_th), g,
+            window, self.pool_ties == "potential", self.t_max, self._fan_out[depth], post.t_post.reshape(flat),
             post.t_peak.reshape(flat), post.v_peak.reshape(flat), _places(post, flat),
-            np.empty((1, 1, 0), self.dtype) if post.v_end is None else post.v_end[:, None],
         )  # fmt: skip
 
     # ------------------------------------------------------------------------------------------------ backward
@@ -212,15 +227,15 @@ class Network:
     def backward_race(self, states, labels, v_th, noise, readout, grad, surrogate, normalise) -> np.ndarray:
         """Temporal backpropagation of the smoothed race to the first output spike (D15, s4nn_ref/race.py).
 
-        labels : (B,); v_th, noise, readout : of the race, see there; the rest as in `backward`
+        labels : (B,); v_th : as v_th_output of `forward`; noise, readout : of the race; the rest as in `backward`
         Returns the cost of each image, (B,).
         """
         n, pre, w_pre = len(labels), states[-2], self.matrices(self.parameters)[-1]
         t_pre, t_peak, v_peak = (array.reshape(n, -1) for array in (pre.t_post, pre.t_peak, pre.v_peak))
         cost, delta = np.empty(n), np.empty(t_pre.shape, self.dtype)
         race.race_backward(
-            t_pre, t_peak, v_peak, w_pre, labels, float(v_th), float(noise), float(readout), self.t_max, cost,
-            delta, grad[-1],
+            t_pre, t_peak, v_peak, w_pre, labels, self.output_bound(v_th), float(noise), float(readout), cost, delta,
+            grad[-1],
         )  # fmt: skip
         self._descend(len(self.layers) - 1, states, delta, v_peak, t_peak, grad, surrogate, normalise)
         return cost
@@ -284,4 +299,4 @@ def _unpooled(delta, winner, window, shape_pre) -> np.ndarray:
 def network_of(config, dtype=np.float32) -> Network:
     """The network of an experiment (s4nn_ref.config.Config), weights zero."""
     n = config.network
-    return Network(n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, dtype)
+    return Network(n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, n.bound, dtype)

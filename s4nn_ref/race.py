@@ -31,10 +31,10 @@ _LARGEST = 30.0  # of (V - v_th) / noise in a hazard: far beyond certainty, far 
 
 
 @njit(cache=True, error_model="numpy")
-def race_cost(v, label, v_th, noise, readout, error):
+def race_cost(v, label, bound, noise, readout, error):
     """Cost of the smoothed race; overwrites error (t_max, classes) with dE/dV.
 
-    v : (t_max, classes), output potentials at every step
+    v : (t_max, classes), output potentials at every step   bound : (t_max,), the threshold in each (D25)
     """
     steps, classes = v.shape
     winner = np.empty((steps, classes))  # p_i(s)
@@ -48,7 +48,7 @@ def race_cost(v, label, v_th, noise, readout, error):
             total += winner[s, i]
         for i in range(classes):
             winner[s, i] /= total
-        rate[s] = total * np.exp(min((largest - v_th) / noise, _LARGEST))
+        rate[s] = total * np.exp(min((largest - bound[s]) / noise, _LARGEST))
         later[s] = survival * np.exp(-rate[s])
         first[s] = -survival * np.expm1(-rate[s])
         right += first[s] * winner[s, label]
@@ -70,12 +70,12 @@ def race_cost(v, label, v_th, noise, readout, error):
 
 
 @njit(cache=True, error_model="numpy")
-def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, readout, t_max, delta_pre, grad):
+def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, bound, noise, readout, delta_pre, grad):
     """race_backward of one image; adds to grad (n, classes), overwrites delta_pre (n,), returns the cost."""
-    classes = w_pre.shape[1]
+    classes, t_max = w_pre.shape[1], bound.size
     v = output_potentials(t_pre, w_pre, t_max)
     error = np.empty((t_max, classes))
-    cost = race_cost(v, label, v_th, noise, readout, error)
+    cost = race_cost(v, label, bound, noise, readout, error)
     for s in range(t_max - 2, -1, -1):
         for i in range(classes):
             error[s, i] += error[s + 1, i]  # now D_i(s)
@@ -105,19 +105,18 @@ def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, v_th, noise, readou
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def race_backward(
-    t_pre, t_peak_pre, v_peak_pre, w_pre, labels, v_th, noise, readout, t_max, cost, delta_pre, grad
-):  # fmt: skip
+def race_backward(t_pre, t_peak_pre, v_peak_pre, w_pre, labels, bound, noise, readout, cost, delta_pre, grad):
     """Error of the smoothed race through the output layer.
 
     t_pre, t_peak_pre, v_peak_pre : (B, n), state of the layer below   w_pre : (n, classes)   labels : (B,)
-    v_th, noise : potential units   readout : weight of the potentials' cross-entropy
+    bound : (t_max,), the output threshold in each step   noise : potential units
+    readout : weight of the potentials' cross-entropy
     Overwrites cost (B,) and delta_pre (B, n) = dE/dt_pre; adds the weight gradients to grad (S, n, classes).
     """
     n, n_shards = t_pre.shape[0], grad.shape[0]
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             cost[b] = _race_image(
-                t_pre[b], t_peak_pre[b], v_peak_pre[b], w_pre, labels[b], v_th, noise, readout, t_max, delta_pre[b],
+                t_pre[b], t_peak_pre[b], v_peak_pre[b], w_pre, labels[b], bound, noise, readout, delta_pre[b],
                 grad[shard],
             )  # fmt: skip

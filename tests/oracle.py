@@ -40,18 +40,19 @@ def windows(shape, kernel, stride, padding):
 def if_neuron(trains, w, v_th, t_max):
     """Eqs. 2-3 for one neuron, one step after the other.
 
-    trains : 0/1 (t_max + 1, synapses)   w : (synapses,)
+    trains : 0/1 (t_max + 1, synapses)   w : (synapses,)   v_th : number, or threshold of each step (t_max,)
     Returns t_post, t_peak, v_peak, v_end: firing time (t_max = silent), step and value of the largest potential up to
-    and including the spike (-1 and 0 where never above 0), potential at the end.
+    and including the spike (-1 and 0 where never above 0; for a neuron that fired, those of its spike), potential at
+    the end.
     """
-    v, t_post, t_peak, v_peak = 0.0, t_max, -1, 0.0
+    v, t_post, t_peak, v_peak, threshold = 0.0, t_max, -1, 0.0, np.broadcast_to(v_th, t_max)
     for t in range(t_max):  # a spike at t_max is none
         v = v + trains[t] @ w
         if t_post == t_max:
             if v > v_peak:
                 v_peak, t_peak = v, t
-            if v >= v_th:
-                t_post = t
+            if v >= threshold[t]:
+                t_post, t_peak, v_peak = t, t, v
     return t_post, t_peak, v_peak, v
 
 
@@ -147,34 +148,34 @@ def apply_map(image, affine):
     return out
 
 
-def race_cost(v, label, v_th, noise, readout=0.0):
+def race_cost(v, label, bound, noise, readout=0.0):
     """-log of the probability that output `label` fires first with escape noise, as defined, step by step; and
-    `readout` times the cross-entropy of the last potentials and the threshold."""
-    hazard = np.exp((v - v_th) / noise)
+    `readout` times the cross-entropy of the last potentials and the last threshold. bound : (t_max,)"""
+    hazard = np.exp((v - bound[:, None]) / noise)
     survival, right = 1.0, 0.0
     for r in hazard:
         right += survival * (1 - np.exp(-r.sum())) * r[label] / r.sum()
         survival *= np.exp(-r.sum())
-    last = np.exp((np.append(v[-1], v_th) - max(v[-1].max(), v_th)) / noise)
+    last = np.exp((np.append(v[-1], bound[-1]) - max(v[-1].max(), bound[-1])) / noise)
     return -np.log(right) - readout * np.log(last[label] / last.sum())
 
 
-def race_backward(t_pre, t_peak_pre, w, label, v_th, noise, readout, t_max):
+def race_backward(t_pre, t_peak_pre, w, label, bound, noise, readout):
     """Error of the race through the output layer, one image: cost, dE/dt_pre, dE/dw.
 
     t_pre, t_peak_pre (n,), w (classes, n). dE/dV by central differences.
     """
-    trains = np.arange(t_max)[:, None] == t_pre
+    trains = np.arange(len(bound))[:, None] == t_pre
     v = np.cumsum(trains @ w.T, axis=0)
     error = np.zeros(v.shape)
     for index in np.ndindex(v.shape):
         step = np.zeros(v.shape)
         step[index] = 1e-4
-        up, down = (race_cost(v + sign * step, label, v_th, noise, readout) for sign in (1, -1))
+        up, down = (race_cost(v + sign * step, label, bound, noise, readout) for sign in (1, -1))
         error[index] = (up - down) / 2e-4
     delta, grad = np.zeros(len(t_pre)), np.zeros(w.shape)
     for i, j in np.ndindex(w.shape):
-        if t_pre[j] < t_max:
+        if t_pre[j] < len(bound):
             grad[i, j] = error[t_pre[j] :, i].sum()
         delta[j] -= w[i, j] * error[t_peak_pre[j] :, i].sum()
-    return race_cost(v, label, v_th, noise, readout), delta, grad
+    return race_cost(v, label, bound, noise, readout), delta, grad

@@ -27,7 +27,7 @@ def whole(network, t_in):
 @pytest.mark.parametrize("seed", range(3))
 def test_decisions_equal_those_of_the_whole_simulation(structure, padding, seed):
     rng = np.random.default_rng(seed)
-    network = Network(structure, (13, 13, 2), 20, 100.0, padding)
+    network = Network(structure, (13, 13, 2), 20, 100.0, padding, bound=((1, 1, 1), (2, 0.1, 3), (1.5, 1, 1))[seed])
     network.initialise([(-30, 45)] * len(network.w), rng)
     network.w[-1][...] *= (0.3, 2.0, 6.0)[seed]
     t_in = np.where(rng.random((40, 13, 13, 2)) < 0.5, 20, rng.integers(0, 20, (40, 13, 13, 2))).astype(np.int16)

@@ -92,6 +92,35 @@ def test_if_conv_edges_equal_oracle(case):
         assert (states[1].t_post == t_max - 1).any()
 
 
+@pytest.mark.parametrize("bound", [(1.0, 1.0, 1.0), (2.0, 0.25, 1.0), (1.5, 0.5, 4.0)])
+def test_if_output_equals_oracle(bound):
+    rng = np.random.default_rng(11)
+    network = drawn_network(rng, "60-10", (60, 1, 1), low=-18, high=20, bound=bound, dtype=np.float64)
+    t_in = drawn_times(rng, 20, (60, 1, 1))
+    t_in[3] = 12
+    v_th = network.output_bound()
+    assert (v_th[0], v_th[-1]) == (bound[0] * 100, bound[1] * 100)
+    assert v_th[4] == pytest.approx(100 * (bound[0] + (bound[1] - bound[0]) * (4 / 11) ** bound[2]))
+    np.testing.assert_allclose(network.output_bound(80.0), 0.8 * v_th)
+    out = network.forward(t_in)[-1]
+    for b in range(len(t_in)):
+        t_post, t_peak, v_peak, v_end = oracle.if_dense(t_in[b].ravel(), network.w[0].reshape(10, -1), v_th, 12)
+        np.testing.assert_array_equal(out.t_post[b].ravel(), t_post)
+        np.testing.assert_array_equal(out.t_peak[b].ravel(), t_peak)
+        np.testing.assert_array_equal(out.v_peak[b].ravel(), v_peak)
+        np.testing.assert_array_equal(out.v_end[b], v_end)
+    assert 0 < (out.t_post < 12).mean() < 1
+
+
+def test_a_falling_bound_lets_outputs_fire_without_a_spike():
+    """D25: V = 60 from step 0 on; the threshold falls to 50 at the last of five steps."""
+    network = Network("1-2", (1, 1, 1), t_max=5, bound=(1.0, 0.5, 1.0))
+    network.w[0][...] = np.array([60.0, 30.0]).reshape(2, 1, 1, 1)
+    out = network.forward(np.zeros((1, 1, 1, 1), np.int16))[-1]
+    assert out.t_post.ravel().tolist() == [4, 5]  # thresholds 100, 87.5, 75, 62.5, 50
+    assert out.v_peak.ravel().tolist() == [60, 30]
+
+
 @pytest.mark.parametrize("window", [1, 2, 3])
 @pytest.mark.parametrize("ties", ["index", "potential"])
 def test_spike_pool_equals_oracle(window, ties):
