@@ -10,9 +10,9 @@ import numpy as np
 from common import BLUE, GREEN, ORANGE, PAGE, Run, main
 from matplotlib.figure import Figure
 
-from s4nn_ref.ds4nn import decide
+from s4nn_ref.dense import output_potentials
 from s4nn_ref.encoding import encode
-from s4nn_ref.kernels import output_potentials
+from s4nn_ref.metrics import decide
 
 N_IMAGES = 1000  # of the test set, from its beginning
 

@@ -7,7 +7,7 @@ from common import PAGE, Run, main
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from s4nn_ref.ds4nn import decide
+from s4nn_ref.metrics import decide
 
 
 def decisions(run: Run) -> np.ndarray:

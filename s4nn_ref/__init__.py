@@ -11,13 +11,13 @@ def _drop_stale_machine_code() -> None:
     """
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in sorted(here.glob("*.py")):
+    for source in sorted(here.rglob("*.py")):
         digest.update(source.read_bytes())
     stamp = here / "__pycache__" / "sources.sha256"
     try:
         if stamp.exists() and stamp.read_text() == digest.hexdigest():
             return
-        for index in (here / "__pycache__").glob("*.nb[ic]"):
+        for index in here.rglob("__pycache__/*.nb[ic]"):
             index.unlink(missing_ok=True)
         stamp.parent.mkdir(exist_ok=True)
         stamp.write_text(digest.hexdigest())

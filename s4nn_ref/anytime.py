@@ -149,6 +149,8 @@ class Anytime:
     """A network that stops at its first output spike. Weights are read once: make a new one after changing them."""
 
     def __init__(self, network: Network):
+        if network.delay:
+            raise InputError("stopping at the first spike is for networks without delay; leave --anytime out")
         self.network = network
         weights = iter(zip(network.matrices(network.parameters), network._fan_out, strict=True))
         nothing = np.zeros(1, np.int32), np.zeros(1, np.uint32), np.zeros(1, np.uint32), np.zeros((1, 1), network.dtype)
@@ -163,7 +165,7 @@ class Anytime:
             v.append(np.zeros((N_SHARDS, 1 if pool else post[0] * post[1], parts[-1][3].shape[1]), network.dtype))
             done.append(np.zeros((N_SHARDS, post[0] * post[1], post[2]), np.uint8))
             shape, largest = post, max(largest, int(np.prod(post)))
-        self._bound = network.output_bound().astype(network.dtype)
+        self._v_th, self._bound = network.reaching(network.v_th)[()], network.reaching(network.output_bound())
         self._sizes = np.array(sizes)
         self._arrays = tuple(zip(*parts, strict=True))
         self._work = tuple(v), tuple(done)
@@ -182,7 +184,7 @@ class Anytime:
         spikes = np.zeros((n, len(self._sizes) + 1), np.int32)
         _decide(
             np.ascontiguousarray(t_in.reshape(n, -1), np.int16), self._sizes, *self._arrays,
-            self.network.dtype.type(self.network.v_th), self._bound, *self._work,
+            self._v_th, self._bound, *self._work,
             self._scratch[: min(N_SHARDS, n)], label, time, spikes,
         )  # fmt: skip
         return Decisions(label, time, spikes)

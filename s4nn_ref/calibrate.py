@@ -8,8 +8,8 @@ import numpy as np
 
 from s4nn_ref.config import Config
 from s4nn_ref.data import Dataset
+from s4nn_ref.dense import output_potentials
 from s4nn_ref.encoding import encode
-from s4nn_ref.kernels import output_potentials
 from s4nn_ref.network import BATCH, Network, network_of
 
 _ROUNDING = 1.0 + 1e-5  # sums in single precision must reach the threshold too

@@ -15,17 +15,19 @@ from s4nn_ref.structure import parse_structure
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is learned. validation: training images held out, to choose the epoch; rounding: of Eq. 1 (D1)."""
+    """What is learned. validation: training images held out, to choose the epoch; rounding: of Eq. 1 (D1), or
+    "intensity" for a step per grey level, t = 255 - intensity (D26)."""
 
     dataset: str = "mnist"
     validation: int = 5000
-    rounding: typing.Literal["floor", "nearest"] = "floor"
+    rounding: typing.Literal["floor", "nearest", "intensity"] = "floor"
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """The network. init: (low, high) of each weighted layer's uniform initial weights, potential units (Table 1);
-    bound: (start, end, power) of the output threshold that falls with time, in units of v_th (D25)."""
+    bound: (start, end, power) of the output threshold that falls with time, in units of v_th (D25); strict, delay: a
+    neuron fires where V > v_th, and its spike leaves so many steps later (D26)."""
 
     structure: str
     init: tuple[tuple[float, float], ...]
@@ -35,16 +37,25 @@ class NetworkConfig:
     v_th: float = 100.0  # section 3.1
     pool_ties: typing.Literal["index", "potential"] = "index"
     bound: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    strict: bool = False
+    delay: int = 0
 
 
 @dataclass(frozen=True)
 class LearningConfig:
-    """The learning rule. error: "target", Eqs. 4-6 with margin lam; "race", the smoothed first spike with escape noise
-    `noise` in potential units (D15), beside which the last potentials teach with weight readout (D21); or one of Table
-    3's rivals (D22), "s4nn", of which lam is the gamma, "mostafa", "comsa". hinge (of "target") D10, surrogate D5,
-    normalise D4; v_th_output: threshold of the output layer while training, where it differs from v_th (D11; 0: it
-    does not)."""
+    """The learning rule.
 
+    algorithm : of docs/algorithms.md. lam is the margin lambda of DS4NN, the gamma of S4NN and BS4NN
+    error     : of "ds4nn": "target", Eqs. 4-6 with margin lam; "race", the smoothed first spike with escape noise
+                `noise` in potential units (D15), beside which the last potentials teach with weight readout (D21); or
+                one of Table 3's rivals (D22), "s4nn", "mostafa", "comsa"
+    hinge (of "target") D10; surrogate D5; normalise D4
+    v_th_output : output threshold while training, where it differs from v_th (D11; 0: it does not)
+    revive    : of "s4nn": hidden neurons that fire for a smaller share of an epoch's images start anew
+    fact, eta_fact : of "bs4nn": initial factor of the signs, and its learning rate
+    """
+
+    algorithm: typing.Literal["ds4nn", "s4nn", "bs4nn"] = "ds4nn"
     error: typing.Literal["target", "race", "s4nn", "mostafa", "comsa"] = "target"
     noise: float = 10.0
     readout: float = 0.0
@@ -53,6 +64,9 @@ class LearningConfig:
     surrogate: typing.Literal["fired", "window", "window-fired", "window-silent"] = "fired"
     normalise: typing.Literal["none", "signed-sum", "l1", "l2"] = "none"
     v_th_output: float = 0.0
+    revive: float = 0.0
+    fact: float = 5.0
+    eta_fact: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -96,12 +110,17 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How long. select: which weights are the run's result, of the last epoch or of the best validation accuracy;
-    silent: in the end output weights are raised until at most this share of the validation images stays silent (D23;
-    0: they stay as they are)."""
+    """How long, and in which order.
+
+    order  : of the images of an epoch, "shuffled", "file" as in the data set, or "drawn" with replacement
+    select : which weights are the run's result, of the last epoch or of the best validation accuracy
+    silent : in the end output weights are raised until at most this share of the validation images stays silent (D23;
+             0: they stay as they are)
+    """
 
     epochs: int = 20
     batch: int = 1
+    order: typing.Literal["shuffled", "file", "drawn"] = "shuffled"
     seed: int = 0
     select: typing.Literal["best", "last"] = "best"
     silent: float = 0.0
@@ -198,6 +217,10 @@ def _in_range(config: Config) -> None:
         ("network.bound", n.bound, min(n.bound) > 0 and n.bound[0] >= n.bound[1], "start >= end > 0, power > 0"),
         ("network.input_shape", n.input_shape, min(n.input_shape) >= 1, "positive"),
         ("network.init", n.init, all(low <= high for low, high in n.init), "pairs [low, high] with low <= high"),
+        ("network.delay", n.delay, 0 <= n.delay <= 1, "0 or 1"),
+        ("learning.revive", le.revive, 0 <= le.revive <= 1, "in [0, 1]"),
+        ("learning.fact", le.fact, le.fact > 0, "> 0"),
+        ("learning.eta_fact", le.eta_fact, le.eta_fact >= 0, ">= 0"),
         ("data.validation", d.validation, d.validation >= 0, ">= 0"),
         ("learning.lam", le.lam, le.lam >= 0, ">= 0"),
         ("learning.readout", le.readout, le.readout >= 0, ">= 0"),
@@ -230,11 +253,39 @@ def _in_range(config: Config) -> None:
             raise InputError(f"{where} = {value!r}: expected a value {expected}")
 
 
+def _fits_algorithm(config: Config, kinds: set[str]) -> None:
+    """Raise InputError on settings that the algorithm would not follow; kinds : of the weighted layers."""
+    n, le, t = config.network, config.learning, config.training
+    if le.algorithm == "ds4nn":
+        if n.delay:
+            raise InputError('network.delay is for learning.algorithm "s4nn" and "bs4nn" only')
+        return
+    needed = [
+        ("network.structure", kinds == {"dense"}, "dense layers only, e.g. 784-400-10"),
+        ("network.strict", n.strict, "true"),
+        ("network.delay", n.delay == 1, "1"),
+        ("network.bound", n.bound == (1.0, 1.0, 1.0), "a constant threshold"),
+        ("training.batch", t.batch == 1, "1"),
+        ("optimiser.rule", config.optimiser.rule == "sgd" and config.optimiser.schedule == "constant"
+         and not config.optimiser.ema, '"sgd" with schedule "constant" and no average'),
+        ("optimiser.weight_decay", le.algorithm == "s4nn" or not any(config.optimiser.weight_decay), "0"),
+    ]  # fmt: skip
+    ours = ("algorithm", "lam", "revive", "fact", "eta_fact")
+    for f in fields(LearningConfig):
+        if f.name not in ours:
+            needed.append((f"learning.{f.name}", getattr(le, f.name) == f.default, "its default"))
+    for where, good, expected in needed:
+        if not good:
+            raise InputError(f'learning.algorithm = "{le.algorithm}" needs {where} = {expected}')
+
+
 def _checked(config: Config) -> Config:
     """The experiment with one eta and weight_decay per weighted layer, its structure parsed once to check it."""
     _in_range(config)
     n = config.network
-    weighted = [layer.token for layer in parse_structure(n.structure, n.input_shape, n.padding) if layer.geometry]
+    layers = parse_structure(n.structure, n.input_shape, n.padding)
+    _fits_algorithm(config, {layer.kind for layer in layers})
+    weighted = [layer.token for layer in layers if layer.geometry]
     per_layer = {}
     for where, values in (("eta", config.optimiser.eta), ("weight_decay", config.optimiser.weight_decay)):
         if len(values) == 1:

@@ -9,7 +9,8 @@ def firing_times_of_intensities(t_max: int, rounding: str = "floor", intensity_m
     Parameters
     ----------
     t_max    : simulation time, time steps
-    rounding : "floor" or "nearest", the brackets of Eq. 1 (D1)
+    rounding : "floor" or "nearest", the brackets of Eq. 1 (D1); "intensity": t = intensity_max - intensity, a step
+               for each grey level whatever t_max, so that with t_max > intensity_max black pixels fire too (D26)
     Returns
     -------
     int16 (intensity_max + 1,): t = [(intensity_max - intensity) / intensity_max * t_max]. Intensity 0 gives t_max: no
@@ -20,8 +21,10 @@ def firing_times_of_intensities(t_max: int, rounding: str = "floor", intensity_m
         t = numerator // intensity_max
     elif rounding == "nearest":
         t = (2 * numerator + intensity_max) // (2 * intensity_max)
+    elif rounding == "intensity":
+        t = np.minimum(intensity_max - np.arange(intensity_max + 1), t_max)
     else:
-        raise ValueError(f'rounding must be "floor" or "nearest", not {rounding!r}')
+        raise ValueError(f'rounding must be "floor", "nearest" or "intensity", not {rounding!r}')
     return t.astype(np.int16)  # Eq. 1
 
 

@@ -10,8 +10,9 @@ State     A layer is three arrays (B, N): t_post, t_peak (int16, time steps), v_
 Sums      Potentials are added in the order of time, then of the synapse's index; shards are cut by the batch, not by
           the threads. The same input gives the same bits on any number of threads.
 
-Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv, if_output), section 2.1 (spike_pool), Eqs. 8 and 11 (synaptic_error),
-Eqs. 10 and 12 (if_conv_backward). Departures D2-D9 in docs/deviations.md. Oracles: tests/oracle.py, functions of the same names.
+Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv), section 2.1 (spike_pool), Eqs. 8 and 11 (synaptic_error), Eqs. 10
+and 12 (if_conv_backward). Departures D2-D9 in docs/deviations.md. Oracles: tests/oracle.py, functions of the same
+names. The output layer: dense.py.
 """
 
 from typing import NamedTuple
@@ -178,58 +179,6 @@ def if_conv(t_pre, w, v_th, geometry, window, by_potential, t_max, fan, t_post, 
                 fan, shard, w, v_th, geometry, window, by_potential, t_max, t_post[b], t_peak[b], v_peak[b],
                 winner[b % winner.shape[0]],
             )  # fmt: skip
-
-
-@njit(cache=True, error_model="numpy")
-def _if_output_image(t_pre, b, w, bound, t_post, t_peak, v_peak, v):
-    """if_output of image b; overwrites the rest, (M,), v with the potentials after the last spike."""
-    order, s, t_max = spikes_in_time_order(t_pre, b, bound.size), 0, bound.size
-    t_post[:], t_peak[:], v_peak[:], v[:] = t_max, -1, 0, 0
-    for t in range(t_max):
-        while s < order.size and t_pre[b, order[s]] == t:
-            for m in range(v.size):
-                v[m] += w[order[s], m]  # Eq. 2
-            s += 1
-        for m in range(v.size):
-            fires = t_post[m] == t_max and v[m] >= bound[t]  # Eq. 3
-            if fires or (t_post[m] == t_max and v[m] > v_peak[m]):
-                v_peak[m], t_peak[m] = v[m], t
-            if fires:
-                t_post[m] = t
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def if_output(t_pre, w, bound, n_shards, t_post, t_peak, v_peak, v_end):
-    """First threshold crossing of the output neurons, whose threshold may fall with time (Eqs. 2-3, D25).
-
-    t_pre : int16 (B, n)   w : (n, M), potential units   bound : (t_max,), > 0, the threshold in each step
-    Overwrites t_post, t_peak, v_peak (B, M), of which a neuron that fired holds the potential at its spike, and v_end
-    (B, M), potentials after the last spike.
-    Oracle: tests/oracle.py::if_dense
-    """
-    n = t_pre.shape[0]
-    for shard in prange(n_shards):
-        for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
-            _if_output_image(t_pre, b, w, bound, t_post[b], t_peak[b], v_peak[b], v_end[b])
-
-
-@njit(cache=True, error_model="numpy")
-def output_potentials(t_pre, w_pre, t_max):
-    """Potentials of a dense layer's neurons at every step, as if none had fired (Eq. 2; Fig. 3).
-
-    t_pre : int16 (n,)   w_pre : (n, M)   ->   float64 (t_max, M), steps 0 .. t_max - 1
-    """
-    maps = w_pre.shape[1]
-    v = np.zeros((t_max, maps))
-    for j in range(t_pre.size):
-        t = t_pre[j]
-        if t < t_max:
-            for m in range(maps):
-                v[t, m] += w_pre[j, m]
-    for s in range(1, t_max):
-        for m in range(maps):
-            v[s, m] += v[s - 1, m]  # Eq. 2
-    return v
 
 
 @njit(cache=True, error_model="numpy")

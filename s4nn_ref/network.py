@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s4nn_ref import kernels, race
+from s4nn_ref import dense, kernels, race
 from s4nn_ref.errors import InputError
 from s4nn_ref.lanes import LANES
 from s4nn_ref.structure import LayerSpec, parse_structure
@@ -31,6 +31,7 @@ class LayerState:
     v_peak : float, that potential; for a neuron that fired, the potential at its spike
     winner : int16, pooling only: place in its window, row by row, of the neuron whose spike was passed on
     v_end  : float (B, M), output layer only: the potential after the last spike
+    v_late : float (B, M), output layer only: the potential dense.BEFORE_END steps before t_max
     """
 
     t_post: np.ndarray
@@ -38,6 +39,7 @@ class LayerState:
     v_peak: np.ndarray
     winner: np.ndarray | None = None
     v_end: np.ndarray | None = None
+    v_late: np.ndarray | None = None
 
     def head(self, n: int) -> "LayerState":
         """The first n images."""
@@ -57,6 +59,8 @@ class Network:
     padding     : "valid" or "same"
     pool_ties   : "index" or "potential": which of several earliest neurons of a pooling window takes its error (D8)
     bound       : (start, end, power), how the output threshold falls with time, see `output_bound` (D25)
+    strict      : a neuron fires where V > v_th, not where V >= v_th (D26)
+    delay       : steps between reaching threshold and the spike, 0 or 1 (D26)
     dtype       : float32, or float64 for gradient checks
 
     Attributes
@@ -65,7 +69,7 @@ class Network:
     """
 
     def __init__(self, structure, input_shape=(28, 28, 1), t_max=100, v_th=100.0, padding="valid", pool_ties="index",
-                 bound=(1.0, 1.0, 1.0), dtype=np.float32):  # fmt: skip
+                 bound=(1.0, 1.0, 1.0), strict=False, delay=0, dtype=np.float32):  # fmt: skip
         self.structure, self.input_shape, self.padding, self.pool_ties = (
             structure,
             tuple(input_shape),
@@ -73,7 +77,7 @@ class Network:
             pool_ties,
         )
         self.t_max, self.v_th, self.dtype = int(t_max), float(v_th), np.dtype(dtype)
-        self.bound = tuple(map(float, bound))
+        self.bound, self.strict, self.delay = tuple(map(float, bound)), strict, delay
         self.layers: tuple[LayerSpec, ...] = parse_structure(structure, self.input_shape, padding)
         self.geometries = [layer.geometry for layer in self.layers if layer.geometry]
         sizes = [g.receptive_field * g.maps_post for g in self.geometries]
@@ -115,6 +119,11 @@ class Network:
         passed = np.arange(self.t_max) / max(self.t_max - 1, 1)
         return (v_th or self.v_th) * (start + (end - start) * passed**power)
 
+    def reaching(self, v_th) -> np.ndarray:
+        """The smallest potential, in the network's precision, that makes a neuron with threshold v_th fire."""
+        v_th = np.asarray(v_th, self.dtype)
+        return np.nextafter(v_th, self.dtype.type(np.inf)) if self.strict else v_th
+
     # ------------------------------------------------------------------------------------------------- forward
 
     def _pooled(self, i: int) -> bool:
@@ -133,11 +142,11 @@ class Network:
                 if self._pooled(i) and not every_layer:
                     buffers.append(None)
                     continue
+                out = [np.zeros((n, self.n_classes), self.dtype) for _ in range(2 * (layer is self.layers[-1]))]
                 buffers.append(
                     LayerState(
                         np.zeros(shape, np.int16), np.zeros(shape, np.int16), np.zeros(shape, self.dtype),
-                        np.zeros(shape, np.int16) if layer.kind == "pool" else None,
-                        np.zeros((n, self.n_classes), self.dtype) if layer is self.layers[-1] else None,
+                        np.zeros(shape, np.int16) if layer.kind == "pool" else None, *out,
                     )
                 )  # fmt: skip
             self._buffers[every_layer] = buffers
@@ -182,22 +191,30 @@ class Network:
                     post.t_post, post.t_peak, post.v_peak, post.winner,
                 )  # fmt: skip
         pre, out, flat = states[-2], states[-1], (n, self.n_classes)
-        bound = self.output_bound(v_th_output).astype(self.dtype)
-        kernels.if_output(
-            pre.t_post.reshape(n, -1), self.matrices(self.parameters)[-1], bound, min(N_SHARDS, n),
-            out.t_post.reshape(flat), out.t_peak.reshape(flat), out.v_peak.reshape(flat), out.v_end,
+        dense.if_output(
+            pre.t_post.reshape(n, -1), self.matrices(self.parameters)[-1],
+            self.reaching(self.output_bound(v_th_output)), min(N_SHARDS, n), out.t_post.reshape(flat),
+            out.t_peak.reshape(flat), out.v_peak.reshape(flat), out.v_end, out.v_late,
         )  # fmt: skip
+        self._delayed(out)
         return states
+
+    def _delayed(self, post: LayerState) -> None:
+        """Let the spikes of a layer leave later; who would fire at t_max is silent (D26)."""
+        if self.delay:
+            post.t_post[...] += post.t_post < self.t_max
 
     def _fire(self, depth: int, pre: LayerState, post: LayerState, window: int = 1) -> None:
         """Hidden layer `depth` and, where window > 1, the pooling behind it: from the state below to `post`."""
         g, n = self.geometries[depth], len(pre.t_post)
         flat = (n, -1, g.maps_post)
         kernels.if_conv(
-            pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]), self.dtype.type(self.v_th), g,
-            window, self.pool_ties == "potential", self.t_max, self._fan_out[depth], post.t_post.reshape(flat),
-            post.t_peak.reshape(flat), post.v_peak.reshape(flat), _places(post, flat),
+            pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]),
+            self.dtype.type(self.reaching(self.v_th)), g, window, self.pool_ties == "potential", self.t_max,
+            self._fan_out[depth], post.t_post.reshape(flat), post.t_peak.reshape(flat), post.v_peak.reshape(flat),
+            _places(post, flat),
         )  # fmt: skip
+        self._delayed(post)
 
     # ------------------------------------------------------------------------------------------------ backward
 
@@ -299,4 +316,6 @@ def _unpooled(delta, winner, window, shape_pre) -> np.ndarray:
 def network_of(config, dtype=np.float32) -> Network:
     """The network of an experiment (s4nn_ref.config.Config), weights zero."""
     n = config.network
-    return Network(n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, n.bound, dtype)
+    return Network(
+        n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, n.bound, n.strict, n.delay, dtype
+    )

@@ -78,7 +78,8 @@ class Optimiser:
     Attributes
     ----------
     w_mean : (n,) moving average of the weights (the weights themselves when config.ema is 0)
-    m, v   : (n,) first and second moments; `step` counts updates
+    m, v   : (n,) first and second moments
+    step   : 0-dimensional array, the number of updates
     """
 
     def __init__(self, config: OptimiserConfig, parameters, slices, steps_in_epoch: int, epochs: int):
@@ -86,19 +87,20 @@ class Optimiser:
         self.steps_in_epoch, self.steps = steps_in_epoch, steps_in_epoch * epochs
         self.m, self.v = np.zeros_like(parameters), np.zeros_like(parameters)
         self.w_mean = parameters.copy()
-        self.step = 0
+        self.step = np.zeros((), np.int64)
 
     def rate(self) -> float:
         """Factor on the learning rates of the next update."""
         c = self.config
-        epoch = self.step // self.steps_in_epoch
-        warm = min(1.0, (self.step + 1) / (c.warmup * self.steps_in_epoch)) if c.warmup else 1.0
+        step = int(self.step)
+        epoch = step // self.steps_in_epoch
+        warm = min(1.0, (step + 1) / (c.warmup * self.steps_in_epoch)) if c.warmup else 1.0
         if c.schedule == "step":
             return warm * c.decay ** (epoch // c.decay_every)  # section 4: "discounts by 10% every 5 epochs"
         if c.schedule == "exponential":
             return warm * c.decay**epoch  # section 3.2
         if c.schedule == "cosine":
-            return warm * 0.5 * (1.0 + math.cos(math.pi * self.step / max(self.steps, 1)))
+            return warm * 0.5 * (1.0 + math.cos(math.pi * step / max(self.steps, 1)))
         return warm
 
     def update(self, grad: list[np.ndarray], n_images: int) -> None:
@@ -109,10 +111,11 @@ class Optimiser:
         c, scalar = self.config, self.parameters.dtype.type
         rate = self.rate()
         self.step += 1
+        step = int(self.step)
         adam = c.rule == "adam"
-        correct1, correct2 = (1.0 - c.beta1**self.step, 1.0 - c.beta2**self.step) if adam else (1.0, 1.0)
+        correct1, correct2 = (1.0 - c.beta1**step, 1.0 - c.beta2**step) if adam else (1.0, 1.0)
         # the average follows the weights closely while it is young
-        mean = min(c.ema, (1.0 + self.step) / (10.0 + self.step))
+        mean = min(c.ema, (1.0 + step) / (10.0 + step))
         for layer, (part, shards) in enumerate(zip(self.slices, grad, strict=True)):
             _update(
                 self.parameters[part], shards.reshape(len(shards), -1), scalar(n_images), self.m[part], self.v[part],

@@ -7,11 +7,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
-from s4nn_ref.ds4nn import decide
+from s4nn_ref.dense import output_potentials
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
-from s4nn_ref.kernels import output_potentials
-from s4nn_ref.metrics import spikes_until_decision
+from s4nn_ref.metrics import decide, spikes_until_decision
 from s4nn_ref.network import Network
 
 

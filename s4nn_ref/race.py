@@ -25,7 +25,7 @@ Derivation: docs/derivation.md. Oracle: tests/oracle.py::race_cost, race_backwar
 import numpy as np
 from numba import njit, prange
 
-from s4nn_ref.kernels import output_potentials
+from s4nn_ref.dense import output_potentials
 
 _LARGEST = 30.0  # of (V - v_th) / noise in a hazard: far beyond certainty, far below overflow
 

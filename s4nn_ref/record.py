@@ -63,9 +63,8 @@ def write_record(folder: Path, config: Config, content: dict, responses: Respons
 
     The record is written last: where it stands, the run is complete.
     """
-    arrays = {
-        name: getattr(responses, name) for name in ("t_out", "v_peak", "v_end", "spikes", "silent_hidden")
-    } | {"labels": labels}  # fmt: skip
+    names = ("t_out", "v_peak", "v_end", "v_late", "spikes", "silent_hidden")
+    arrays = {name: getattr(responses, name) for name in names} | {"labels": labels}
     meta = {
         "format": RECORD_FORMAT, "layers": responses.layers, "t_max": responses.t_max,
         "never_fired": responses.never_fired,

@@ -67,7 +67,7 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
     test = load(config.data.dataset, "test", data_dir)
     learn, validate = split_validation(dataset, config)
     training = Training(config, learn.head(limit), validate)
-    check_fits(test, training.network)
+    check_fits(test, training.evaluated)
     checkpoint = out / "checkpoint.npz"
     if resume and checkpoint.exists():
         training.restore(checkpoint)
@@ -81,7 +81,7 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
         flush=True,
     )
     progress = TerminalProgress(
-        config.training.epochs, images, training.epoch * images + training.batch * config.training.batch
+        config.training.epochs, images, training.epoch * images + training.batch * training.presented
     )
     try:
         finished = training.run(checkpoint, progress)
@@ -92,7 +92,7 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
         return 130
     began = time.perf_counter()
     best, factor = calibrated(config, training.best, validate)
-    final, factor_last = calibrated(config, training.evaluation_parameters(), validate)
+    final, factor_last = calibrated(config, training.algorithm.parameters(), validate)
     write_weights(out / "weights.npz", config, best)
     write_weights(out / "weights-last.npz", config, final)
     selected, responses = _judge(config, best, training.data, test)

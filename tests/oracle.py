@@ -179,3 +179,60 @@ def race_backward(t_pre, t_peak_pre, w, label, bound, noise, readout):
             grad[i, j] = error[t_pre[j] :, i].sum()
         delta[j] -= w[i, j] * error[t_peak_pre[j] :, i].sum()
     return race_cost(v, label, bound, noise, readout), delta, grad
+
+
+# ------------------------------------------------------------------------- S4NN and BS4NN, as their authors simulate
+
+
+def s4nn_present(t_in, weights, thresholds, t_max):
+    """Firing times of every layer, input first, and the potentials (M, t_max + 1) of the last: whole spike trains, all
+    steps at once. weights : per layer (M, n)."""
+    times = [np.asarray(t_in)]
+    for w, theta in zip(weights, thresholds, strict=True):
+        trains = np.zeros((w.shape[1], t_max + 1))
+        trains[np.arange(w.shape[1]), times[-1]] = 1
+        v = np.cumsum(w @ trains, axis=1)
+        crossed = v > theta
+        crossed[:, t_max] = True  # who never fires is made to fire at the end
+        times.append(np.minimum(crossed.argmax(axis=1) + 1, t_max))
+    return times, v
+
+
+def s4nn_targets(t_out, label, gamma, gamma_silent, t_max):
+    first = t_out.min()
+    if first == t_max:
+        target = np.full(len(t_out), t_max)
+        target[label] = int(t_max - gamma_silent)
+    else:
+        target = t_out.copy()
+        target[t_out - first < gamma] = min(first + gamma, t_max)
+        target[label] = first
+    return target
+
+
+def s4nn_update(t_in, label, weights, eta, decay, gamma, t_max, v_th=100.0):
+    """One online update of S4NN; weights, a list of (M, n), change in place. Returns the firing times."""
+    times, _ = s4nn_present(t_in, weights, [v_th] * len(weights), t_max)
+    delta = (s4nn_targets(times[-1], label, gamma, gamma, t_max) - times[-1]) / t_max
+    for k in reversed(range(len(weights))):
+        if np.linalg.norm(delta) != 0:
+            delta = delta / np.linalg.norm(delta)
+        causal = times[k][None, :] < times[k + 1][:, None]
+        weights[k] -= eta[k] * delta[:, None] * causal
+        weights[k] -= eta[k] * decay[k] * weights[k]
+        delta = (delta[:, None] * causal * weights[k]).sum(axis=0)
+    return times
+
+
+def bs4nn_update(t_in, label, weights, fact, eta, eta_fact, gamma, t_max, v_th=100.0):
+    """One online update of BS4NN; weights, a list of (M, n), and fact (layers,) change in place."""
+    times, _ = s4nn_present(t_in, [np.sign(w) for w in weights], v_th / fact, t_max)
+    delta = (s4nn_targets(times[-1], label, gamma, 0, t_max) - times[-1]) / t_max
+    for k in reversed(range(len(weights))):
+        if np.linalg.norm(delta) != 0:
+            delta = delta / np.linalg.norm(delta)
+        causal = times[k][None, :] < times[k + 1][:, None]
+        weights[k] -= eta[k] * delta[:, None] * causal
+        fact[k] -= (eta_fact * delta[:, None] * causal * np.sign(weights[k])).mean()
+        delta = (delta[:, None] * causal * weights[k]).sum(axis=0)
+    return times

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from s4nn_ref.anytime import Anytime
-from s4nn_ref.ds4nn import decide
 from s4nn_ref.errors import InputError
-from s4nn_ref.metrics import spikes_until_decision
+from s4nn_ref.metrics import decide, spikes_until_decision
 from s4nn_ref.network import Network
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import oracle
 import pytest
 
-from s4nn_ref import ds4nn
+from s4nn_ref.algorithms import ds4nn
 from s4nn_ref.encoding import encode, firing_times_of_intensities
-from s4nn_ref.metrics import Responses, figures_of_merit
+from s4nn_ref.metrics import Responses, decide, figures_of_merit
 from s4nn_ref.network import Network
 
 
@@ -149,7 +149,7 @@ def test_decision_ties_and_silence():
     t = np.array([[5, 7, 7], [7, 5, 5], [7, 5, 5], [9, 9, 9]])
     v = np.array([[100, 300, 300], [300, 110, 120], [300, 120, 120], [1, 2, 3.0]])
     end = np.array([[0, 9, 9], [0, 9, 9], [0, 9, 9], [7, 8, 6.0]])
-    assert ds4nn.decide(t, v, end, 9).tolist() == [0, 2, 1, 1]
+    assert decide(t, v, end, 9).tolist() == [0, 2, 1, 1]
 
 
 def test_figures_of_merit_by_hand():

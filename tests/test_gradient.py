@@ -8,7 +8,7 @@ factors k frozen at the true firing times; the gradient of its cost at w' = w is
 import numpy as np
 import pytest
 
-from s4nn_ref.ds4nn import target_times
+from s4nn_ref.algorithms.ds4nn import target_times
 from s4nn_ref.network import Network
 
 T_MAX, V_TH = 30, 100.0
@@ -60,7 +60,7 @@ def test_gradient_equals_that_of_the_linearised_twin(structure, surrogate):
     rng = np.random.default_rng(20)
     shape = (6, 6, 2) if structure.startswith("72") else (12, 12, 1)
     padding = "same" if "P2" in structure else "valid"
-    network = Network(structure, shape, T_MAX, V_TH, padding, "potential", np.float64)
+    network = Network(structure, shape, T_MAX, V_TH, padding, "potential", dtype=np.float64)
     network.initialise([(-30, 70)] * len(network.w), rng)
     n = 2
     t_in = np.where(rng.random((n, *shape)) < 0.4, T_MAX, rng.integers(0, T_MAX, (n, *shape))).astype(np.int16)

@@ -4,7 +4,7 @@ import numpy as np
 import oracle
 import pytest
 
-from s4nn_ref.kernels import output_potentials
+from s4nn_ref.dense import output_potentials
 from s4nn_ref.metrics import respond
 from s4nn_ref.network import Network
 from s4nn_ref.predict import predict

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from s4nn_ref import rivals
+from s4nn_ref.algorithms import rivals
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.train import Training
 
@@ -60,6 +60,6 @@ def test_training_uses_them(error, glyphs_100):
     costs = []
     for _ in range(12):
         for begin in range(0, 300, 10):
-            costs.append(training.learn(images[begin : begin + 10], labels[begin : begin + 10])[0].mean())
+            costs.append(training.algorithm.learn(images[begin : begin + 10], labels[begin : begin + 10])[0].mean())
     # Comsa's cost cannot fall below log(1 + 9 / e) = 1.46
     assert np.mean(costs[-30:]) < 0.92 * np.mean(costs[:30])

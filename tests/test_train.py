@@ -115,8 +115,7 @@ class StopAfter(Progress):
 
 
 def state(t):
-    o = t.optimiser
-    return [t.network.parameters, o.m, o.v, o.w_mean, t.best]
+    return [*t.algorithm.state().values(), t.best]
 
 
 def without_times(history):
@@ -134,7 +133,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml
     assert not first.run(tmp_path / "part.npz", StopAfter(stop_after))
     second = training()
     second.restore(tmp_path / "part.npz")
-    assert second.optimiser.step == stop_after
+    assert second.algorithm.optimiser.step == stop_after
     assert second.run(tmp_path / "part.npz", Progress())
     for a, b in zip(state(whole), state(second), strict=True):
         assert a.tobytes() == b.tobytes()
@@ -152,7 +151,7 @@ def test_threads_and_seed(training, tmp_path, tiny_toml, error):
             numba.set_num_threads(n)
             run = training(seed=seed, epochs=1)
             run.run(tmp_path / "c.npz", Progress())
-            results.append(run.network.parameters.tobytes())
+            results.append(run.algorithm.network.parameters.tobytes())
     finally:
         numba.set_num_threads(threads)
     assert results[0] == results[1]
@@ -222,8 +221,8 @@ def test_a_cut_checkpoint_is_refused(training, tmp_path, size):
 
 def test_diverging_weights_are_reported(training, tmp_path):
     run = training(epochs=1)
-    run.network.parameters[5] = np.nan
-    run.optimiser.w_mean[5] = np.nan
+    run.algorithm.network.parameters[5] = np.nan
+    run.algorithm.optimiser.w_mean[5] = np.nan
     with pytest.raises(InputError, match="NaN or infinite"):
         run.run(tmp_path / "c.npz", Progress())
     assert not (tmp_path / "c.npz").exists()

@@ -8,17 +8,14 @@ import math
 
 import numpy as np
 
+from s4nn_ref.algorithms.s4nn import target_times
+
 
 def s4nn_target_times(t_out, labels, gamma, t_max) -> np.ndarray:
-    """Target times of S4NN: the label's is the first firing time; who fires less than gamma after it shall wait until
-    then; the rest keep their own. A silent output layer shall fire the label gamma before the end."""
-    first = t_out.min(axis=1, keepdims=True).astype(np.float64)
-    target = np.where(t_out - first < gamma, np.minimum(first + gamma, t_max), t_out)
-    row = np.arange(len(labels))
-    target[row, labels] = first[:, 0]
-    silent = first[:, 0] >= t_max
-    target[silent] = t_max
-    target[row[silent], labels[silent]] = t_max - gamma
+    """Target times of S4NN, see s4nn_ref.algorithms.s4nn."""
+    target = np.empty(t_out.shape)
+    for b, label in enumerate(labels):
+        target_times(t_out[b], label, gamma, gamma, t_max, target[b])
     return target
 
 
