@@ -115,6 +115,19 @@ def run_info(args) -> int:
     return 0
 
 
+def run_import(args) -> int:
+    from s4nn_ref import config, foreign, network, report, storage
+
+    experiment = config.read_config(args.config)
+    net = network.network_of(experiment)
+    foreign.read_arrays(net, args.arrays, args.allow_pickle, args.fact)
+    if args.out.suffix != ".npz":
+        raise InputError(f"--out {args.out}: weights are .npz files")
+    storage.write_weights(args.out, experiment, net.parameters)
+    print(report.network_text(net, experiment))
+    return 0
+
+
 def run_compare(args) -> int:
     from s4nn_ref import record, report
 
@@ -202,6 +215,21 @@ def parser() -> argparse.ArgumentParser:
 
     p = command("info", run_info, "layers, weights and origin of a trained network")
     p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
+
+    p = command(
+        "import", run_import, "weights that another program stored as NumPy arrays, for a dense network",
+        "Arrays are (n_post, n_pre), (n_post, n_pre, 1) or, above the image, (n_post, rows, columns), one .npy per\n"
+        "layer from below. Example, a network of S4NN:\n\n"
+        "  s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz\n"
+        "  s4nn evaluate s4nn.npz",
+    )  # fmt: skip
+    p.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment that the weights are of")
+    p.add_argument("arrays", type=Path, nargs="+", metavar="W.npy")
+    p.add_argument("--out", type=Path, required=True, metavar="WEIGHTS.npz", help="where to write")
+    p.add_argument("--fact", type=float, nargs="+", metavar="F",
+                   help="for BS4NN: a factor per layer; weights become F * sign(w)")  # fmt: skip
+    p.add_argument("--allow-pickle", action="store_true",
+                   help="also read object arrays, which can run code: only from people you trust")  # fmt: skip
 
     p = command("compare", run_compare, "figures of finished runs beside the paper's")
     p.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="output folder of a training run")

@@ -1,0 +1,64 @@
+"""Weights of dense networks that other programs have stored as NumPy arrays."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from s4nn_ref.errors import InputError
+from s4nn_ref.network import Network
+
+
+def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
+    """The array of a .npy file, or those of an object array where pickles are allowed."""
+    try:
+        content = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path} not found") from None
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise InputError(f"{path} is no NumPy array: {error}") from None
+        if not allow_pickle:
+            raise InputError(
+                f"{path} holds Python objects, and reading them can run any code; where you trust its origin, use "
+                "--allow-pickle"
+            ) from None
+        print(f"s4nn: warning: {path} is unpickled, which runs whatever code it holds", file=sys.stderr)
+        try:
+            content = np.load(path, allow_pickle=True)
+        except Exception as unpickled:  # anything may come out of a pickle
+            raise InputError(f"{path} cannot be unpickled: {type(unpickled).__name__}: {unpickled}") from None
+    except (OSError, EOFError) as error:
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    if not isinstance(content, np.ndarray):
+        raise InputError(f"{path} is an archive of several arrays; give one .npy per layer")
+    return [np.asarray(part) for part in content] if content.dtype == object else [content]
+
+
+def read_arrays(network: Network, paths: list[Path], allow_pickle: bool = False, fact: list[float] | None = None):
+    """Fill a dense network's weights from .npy files, a layer each.
+
+    paths : arrays (n_post, n_pre), (n_post, n_pre, 1) or, above an image, (n_post, H, W); or, with allow_pickle, one
+            object array of all layers
+    fact  : a factor per layer for networks of signs (BS4NN): weights become fact * sign(w)
+    Raises InputError on a file that is none, a pickle that was not allowed, another number or shape of arrays, and NaN.
+    """
+    if any(layer.kind != "dense" for layer in network.layers):
+        raise InputError(f"{network.structure} is not dense; arrays are read for dense networks, e.g. 784-400-10")
+    arrays = [array for path in paths for array in _arrays(path, allow_pickle)]
+    if len(arrays) != len(network.w):
+        raise InputError(f"{len(arrays)} arrays for the {len(network.w)} layers of {network.structure}; give one each")
+    if fact is not None and len(fact) != len(network.w):
+        raise InputError(f"{len(fact)} factors for the {len(network.w)} layers of {network.structure}; give one each")
+    for i, (w, array) in enumerate(zip(network.w, arrays, strict=True)):
+        n_pre = w[0].size
+        shapes = [(len(w), n_pre), (len(w), n_pre, 1), w.shape[:3]]
+        if array.dtype.kind not in "fiub" or array.shape not in shapes:
+            raise InputError(
+                f"array {i} is {array.dtype} {array.shape}; layer {i} of {network.structure} needs numbers of shape "
+                + " or ".join(map(str, dict.fromkeys(shapes)))
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"array {i} holds NaN or infinite weights")
+        values = array.reshape(w.shape)
+        w[...] = values if fact is None else np.sign(values) * fact[i]
