@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
 
-.PHONY: .venv help demo mnist mnist-literal fashion figures tables test test-plain lint clean
+.PHONY: .venv help demo mnist mnist-literal fashion predecessors bench figures tables test test-plain lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
@@ -11,6 +11,8 @@ help:
 	@echo "make mnist          train mnist (faithful) and mnist-plus, print both beside the paper"
 	@echo "make mnist-literal  the paper's printed settings"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
+	@echo "make predecessors   train S4NN and BS4NN on MNIST and Fashion-MNIST"
+	@echo "make bench          measure the kernels, about 10 minutes; run it with nothing beside it"
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
 	@echo "make tables         write the tables from the shipped records"
 	@echo "make test-plain     the kernel tests without compilation"
@@ -43,6 +45,15 @@ fashion: .venv/installed
 	$(call TRAIN,fashion-plus)
 	@echo
 	$(BIN)/s4nn compare runs/fashion/seed0 runs/fashion-plus/seed0
+
+predecessors: .venv/installed
+	$(call TRAIN,s4nn)
+	$(call TRAIN,bs4nn)
+	$(call TRAIN,s4nn-fashion)
+	$(call TRAIN,bs4nn-fashion)
+
+bench: .venv/installed
+	$(BIN)/python experiments/bench.py
 
 figures: .venv/installed
 	$(BIN)/python figures/draw_all.py $(RECORD)
