@@ -37,7 +37,7 @@ def frames(run: Run) -> list[Image.Image]:
     p = predict(network, image, run.rounding)
     states = network.forward(encode(image[None], t_max, run.rounding))
     convolutions = [(layer.token, states[i + 1]) for i, layer in enumerate(network.layers) if layer.kind == "conv"]
-    pictures = []
+    pictures, bound = [], network.output_bound()
     for step in range(min(p.decision_time + AFTER, t_max - 1) + 1):
         figure = Figure(figsize=(PAGE, 2.3), dpi=110, layout="constrained")
         grid = figure.subplots(1, 2 + len(convolutions), width_ratios=(1,) * (1 + len(convolutions)) + (1.4,))
@@ -52,11 +52,11 @@ def frames(run: Run) -> list[Image.Image]:
         v = p.potentials[step]
         colors = [ORANGE if step >= p.decision_time and c == p.label else BLUE for c in range(len(v))]
         grid[-1].barh(range(len(v)), v, color=colors)
-        grid[-1].axvline(network.v_th, color=BLACK, ls=":", lw=1)
+        grid[-1].axvline(bound[step], color=BLACK, ls=":", lw=1)
         grid[-1].set_yticks(range(len(v)), run.classes)
         grid[-1].invert_yaxis()
         decided = f"decided: {run.classes[p.label]}" if step >= p.decision_time else "output potentials"
-        grid[-1].set(xlim=(min(p.potentials.min(), 0) * 1.05, network.v_th * 1.3), title=decided)
+        grid[-1].set(xlim=(min(p.potentials.min(), 0) * 1.05, bound.max() * 1.3), title=decided)
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=figure.dpi)
         pictures.append(Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE, colors=64))

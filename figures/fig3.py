@@ -53,12 +53,13 @@ def draw(run: Run) -> Figure:
             color, dash = RED, "-"
         axes["v"].plot(steps, v, color=color, ls=dash, lw=2.4 if c == p.label else 1.0, drawstyle="steps-post",
                        label=run.classes[c])  # fmt: skip
-    axes["v"].axhline(run.network.v_th, color=BLACK, ls=":", lw=1)
-    axes["v"].annotate("threshold", (run.network.t_max, run.network.v_th), ha="right", va="bottom", fontsize=8)
+    bound = run.network.output_bound()
+    axes["v"].plot(steps, bound, color=BLACK, ls=":", lw=1)
+    axes["v"].annotate("threshold", (run.network.t_max, bound[-1]), ha="right", va="bottom", fontsize=8)
     axes["v"].axvline(p.decision_time, color=BLACK, lw=0.8)
     said = f"output {run.classes[p.label]} fires first, t = {p.decision_time}" if p.fired else "no output fires"
-    low, high = p.potentials.min(), max(p.potentials.max(), run.network.v_th)
-    axes["v"].set(xlim=(0, run.network.t_max), ylim=(low * 1.05, min(high, 3 * run.network.v_th) * 1.1),
+    low, high = p.potentials.min(), max(p.potentials.max(), bound.max())
+    axes["v"].set(xlim=(0, run.network.t_max), ylim=(low * 1.05, min(high, 3 * bound.max()) * 1.1),
                   ylabel="output potential V",
                   title=f"{run.title}: {said}")  # fmt: skip
     axes["v"].legend(title="output", ncols=1, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.03))

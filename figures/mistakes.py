@@ -22,7 +22,7 @@ def worst(run: Run, count: int = COUNT) -> np.ndarray:
 
 
 def draw(run: Run) -> Figure:
-    indices = worst(run)
+    indices, bound = worst(run), run.network.output_bound()
     columns = 4
     rows = max(1, -(-len(indices) // columns))
     figure = Figure(figsize=(PAGE, 2.6 * rows), layout="constrained")
@@ -40,9 +40,9 @@ def draw(run: Run) -> Figure:
         trace.plot(steps, p.potentials, color="0.85", lw=0.7)
         trace.plot(steps, p.potentials[:, p.label], color=ORANGE, label="decision")
         trace.plot(steps, p.potentials[:, label], color=BLUE, ls="--", label="right")
-        trace.axhline(run.network.v_th, color=BLACK, ls=":", lw=0.8)
+        trace.plot(steps, bound, color=BLACK, ls=":", lw=0.8)
         trace.axvline(p.decision_time, color=BLACK, lw=0.8)
-        trace.set(ylim=(-run.network.v_th, 2 * run.network.v_th), xlim=(0, run.network.t_max))
+        trace.set(ylim=(-bound.max(), 2 * bound.max()), xlim=(0, run.network.t_max))
         if i % columns == 0:
             trace.set_ylabel("potential V")
     grid[1, 0].legend(frameon=False, fontsize=8, loc="lower right")

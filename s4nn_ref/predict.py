@@ -86,8 +86,9 @@ def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Predict
             emphasis = {"lw": 2.2} if c == p.label else {"lw": 0.9, "alpha": 0.7}
             dashes = "-" if c < 5 else "--"
             right.plot(steps, v, color=f"C{c % 10}", ls=dashes, label=str(c), drawstyle="steps-post", **emphasis)
-        right.axhline(network.v_th, color="black", lw=1, ls=":")
-        right.annotate("threshold", (network.t_max, network.v_th), va="bottom", ha="right", fontsize=8)
+        bound = network.output_bound()
+        right.plot(steps, bound, color="black", lw=1, ls=":")
+        right.annotate("threshold", (network.t_max, bound[-1]), va="bottom", ha="right", fontsize=8)
         said = f"class {p.label} at t = {p.decision_time}" if p.fired else f"class {p.label}, no output spike"
         if p.fired:
             right.axvline(p.decision_time, color="black", lw=1, alpha=0.5)

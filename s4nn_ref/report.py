@@ -38,12 +38,18 @@ def evaluation_text(figures: dict) -> str:
     return "\n".join([head, *(f"  {name:<24}{value:>19}   {note}".rstrip() for name, value, note in rows)])
 
 
+def _falling(network: Network) -> str:
+    """How the output threshold falls, where it does (D25)."""
+    bound = network.output_bound()
+    return f" (output {bound[0]:g} falling to {bound[-1]:g})" if bound[0] > bound[-1] else ""
+
+
 def network_text(network: Network, config: Config) -> str:
     """What `s4nn info` prints."""
     lines = [
         f"{network.structure}  ({config.name or 'unnamed'}: {config.data.dataset}, seed {config.training.seed})",
-        f"input {'x'.join(map(str, network.input_shape))}, T_max {network.t_max}, threshold {network.v_th:g}, "
-        f"{network.padding} padding, {network.parameters.size:,} weights",
+        f"input {'x'.join(map(str, network.input_shape))}, T_max {network.t_max}, threshold {network.v_th:g}"
+        f"{_falling(network)}, {network.padding} padding, {network.parameters.size:,} weights",
         f"  {'layer':<10}{'neurons':>16}{'weights':>10}{'mean':>10}{'std':>10}{'min':>10}{'max':>10}",
     ]
     weights = iter(network.w)
