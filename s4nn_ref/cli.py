@@ -18,6 +18,7 @@ examples:
   s4nn train experiments/mnist-plus.toml --resume
   s4nn evaluate weights/mnist-plus.npz --json
   s4nn predict weights/mnist-plus.npz digit.png --invert --plot potentials.png
+  s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz
   s4nn data verify mnist
 
 Data sets are searched in --data DIR, $S4NN_DATA, data/ in the checkout, and the download cache,
@@ -119,6 +120,9 @@ def run_import(args) -> int:
     from s4nn_ref import config, foreign, network, report, storage
 
     experiment = config.read_config(args.config)
+    signs = experiment.learning.algorithm == "bs4nn"
+    if signs != (args.fact is not None):
+        raise InputError(f"--fact is {'needed' if signs else 'not'} for {experiment.learning.algorithm}")
     net = network.network_of(experiment)
     foreign.read_arrays(net, args.arrays, args.allow_pickle, args.fact)
     if args.out.suffix != ".npz":

@@ -255,25 +255,28 @@ def _in_range(config: Config) -> None:
 
 def _fits_algorithm(config: Config, kinds: set[str]) -> None:
     """Raise InputError on settings that the algorithm would not follow; kinds : of the weighted layers."""
-    n, le, t = config.network, config.learning, config.training
-    if le.algorithm == "ds4nn":
-        if n.delay:
-            raise InputError('network.delay is for learning.algorithm "s4nn" and "bs4nn" only')
-        return
+    n, le, o, t = config.network, config.learning, config.optimiser, config.training
+    online = le.algorithm != "ds4nn"
+    own = {"algorithm", "lam", *(("revive",) if le.algorithm == "s4nn" else ("fact", "eta_fact"))}
+    strange = {f.name for f in fields(LearningConfig)} - own if online else {"revive", "fact", "eta_fact"}
     needed = [
-        ("network.structure", kinds == {"dense"}, "dense layers only, e.g. 784-400-10"),
-        ("network.strict", n.strict, "true"),
-        ("network.delay", n.delay == 1, "1"),
-        ("network.bound", n.bound == (1.0, 1.0, 1.0), "a constant threshold"),
-        ("training.batch", t.batch == 1, "1"),
-        ("optimiser.rule", config.optimiser.rule == "sgd" and config.optimiser.schedule == "constant"
-         and not config.optimiser.ema, '"sgd" with schedule "constant" and no average'),
-        ("optimiser.weight_decay", le.algorithm == "s4nn" or not any(config.optimiser.weight_decay), "0"),
+        ("network.strict", n.strict == online, str(online).lower()),
+        ("network.delay", n.delay == online, str(int(online))),
+        *((f"learning.{f.name}", getattr(le, f.name) == f.default, f"{f.default!r}, which is its default")
+          for f in fields(LearningConfig) if f.name in strange),
     ]  # fmt: skip
-    ours = ("algorithm", "lam", "revive", "fact", "eta_fact")
-    for f in fields(LearningConfig):
-        if f.name not in ours:
-            needed.append((f"learning.{f.name}", getattr(le, f.name) == f.default, "its default"))
+    if online:
+        plain = o.rule == "sgd" and o.schedule == "constant" and not (o.ema or o.warmup)
+        decays = [eta * decay for eta, decay in zip(o.eta, o.weight_decay, strict=False)]
+        needed += [
+            ("network.structure", kinds == {"dense"}, "dense layers only, e.g. 784-400-10"),
+            ("network.bound", n.bound == (1.0, 1.0, 1.0), "[1, 1, 1], a constant threshold"),
+            ("training.batch", t.batch == 1, "1"),
+            ("training.silent", t.silent == 0, "0"),
+            ("optimiser.rule", plain, '"sgd" with schedule "constant", without average and warm-up'),
+            ("optimiser.weight_decay", max(decays) < 1 if le.algorithm == "s4nn" else not any(o.weight_decay),
+             "a value below 1 / eta" if le.algorithm == "s4nn" else "0"),
+        ]  # fmt: skip
     for where, good, expected in needed:
         if not good:
             raise InputError(f'learning.algorithm = "{le.algorithm}" needs {where} = {expected}')

@@ -19,7 +19,7 @@ def if_dense(t_pre, b, w, bound, t_post, t_peak, v_peak, v, v_late):
 
     t_pre : int16 (B, n), of which image b is read   w : (n, M), potential units   bound : (t_max,), the threshold
     Overwrites t_post, t_peak, v_peak (M,), of which a neuron that fired holds the potential at its spike, v (M,), the
-    potentials after the last spike, and v_late (M,), those BEFORE_END steps before t_max.
+    potentials after the last spike, and v_late (M,), those BEFORE_END steps before t_max (or in step 0).
     """
     order, s, t_max = spikes_in_time_order(t_pre, b, bound.size), 0, bound.size
     t_post[:], t_peak[:], v_peak[:], v[:], v_late[:] = t_max, -1, 0, 0, 0
@@ -38,7 +38,7 @@ def if_dense(t_pre, b, w, bound, t_post, t_peak, v_peak, v, v_late):
                 v_peak[m] = v[m] if peaks else v_peak[m]
                 t_peak[m] = t if peaks else t_peak[m]
                 t_post[m] = t if fires else t_post[m]
-        if t <= t_max - BEFORE_END:
+        if t <= max(t_max - BEFORE_END, 0):
             v_late[:] = v
 
 
@@ -75,23 +75,23 @@ def output_potentials(t_pre, w_pre, t_max):
 
 @njit(cache=True, error_model="numpy")
 def causal_update(t_pre, t_post, step, w):
-    """w_ji -= step_i [t_j < t_i], Eq. 12 with the strict mask of S4NN.
+    """w_ji += step_i [t_j < t_i]: Eq. 12 with the strict mask of S4NN.
 
-    t_pre (n,), t_post (M,) : firing times   step : (M,)   w : (n, M), changed in place
+    t_pre (n,), t_post (M,) : firing times   step : (M,), -eta dE/dt_i dt/dV   w : (n, M), changed in place
     """
     latest, zero = t_post.max(), w.dtype.type(0)
     for j in range(t_pre.size):
         if t_pre[j] < latest:
             row, t = w[j], t_pre[j]
             for i in range(t_post.size):
-                row[i] -= step[i] if t < t_post[i] else zero
+                row[i] += step[i] if t < t_post[i] else zero  # Eq. 12
 
 
 @njit(cache=True, error_model="numpy")
 def causal_delta(t_pre, t_post, delta, w, delta_pre):
-    """delta_j = sum_i delta_i w_ji [t_j < t_i], Eq. 10 with the strict mask of S4NN; overwrites delta_pre (n,)."""
+    """delta_j = sum_i delta_i w_ji [t_j < t_i]: Eq. 10 with the strict mask of S4NN; overwrites delta_pre (n,)."""
     for j in range(t_pre.size):
         total = 0.0
         for i in range(t_post.size):
-            total += delta[i] * w[j, i] if t_pre[j] < t_post[i] else 0.0
+            total += delta[i] * w[j, i] if t_pre[j] < t_post[i] else 0.0  # Eq. 10
         delta_pre[j] = total

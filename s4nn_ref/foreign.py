@@ -32,7 +32,12 @@ def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(content, np.ndarray):
         raise InputError(f"{path} is an archive of several arrays; give one .npy per layer")
-    return [np.asarray(part) for part in content] if content.dtype == object else [content]
+    if content.dtype != object:
+        return [content]
+    try:
+        return [np.asarray(part) for part in content.ravel()]
+    except ValueError as error:
+        raise InputError(f"{path} holds objects that are no arrays: {error}") from None
 
 
 def read_arrays(network: Network, paths: list[Path], allow_pickle: bool = False, fact: list[float] | None = None):
@@ -48,17 +53,18 @@ def read_arrays(network: Network, paths: list[Path], allow_pickle: bool = False,
     arrays = [array for path in paths for array in _arrays(path, allow_pickle)]
     if len(arrays) != len(network.w):
         raise InputError(f"{len(arrays)} arrays for the {len(network.w)} layers of {network.structure}; give one each")
-    if fact is not None and len(fact) != len(network.w):
-        raise InputError(f"{len(fact)} factors for the {len(network.w)} layers of {network.structure}; give one each")
+    if fact is not None and (len(fact) != len(network.w) or not all(0 < f < float("inf") for f in fact)):
+        raise InputError(f"factors {fact}: give one for each of the {len(network.w)} layers, finite and > 0")
     for i, (w, array) in enumerate(zip(network.w, arrays, strict=True)):
         n_pre = w[0].size
-        shapes = [(len(w), n_pre), (len(w), n_pre, 1), w.shape[:3]]
+        shapes = [(len(w), n_pre), (len(w), n_pre, 1)] + [w.shape[:3]] * (w.shape[3] == 1)
         if array.dtype.kind not in "fiub" or array.shape not in shapes:
             raise InputError(
                 f"array {i} is {array.dtype} {array.shape}; layer {i} of {network.structure} needs numbers of shape "
                 + " or ".join(map(str, dict.fromkeys(shapes)))
             )
-        if not np.isfinite(array).all():
-            raise InputError(f"array {i} holds NaN or infinite weights")
         values = array.reshape(w.shape)
-        w[...] = values if fact is None else np.sign(values) * fact[i]
+        with np.errstate(over="ignore"):
+            w[...] = values if fact is None else np.sign(values) * fact[i]
+        if not np.isfinite(w).all():
+            raise InputError(f"array {i} holds NaN, infinite weights or such as {network.dtype} cannot hold")

@@ -161,7 +161,8 @@ class Training:
         if self.config.training.select == "last" or self._is_best(row):
             self.best[:] = parameters
             self.best_epoch = row["epoch"]
-        self.algorithm.end_epoch(r.images, np.random.default_rng((self.config.training.seed, _REVIVE, self.epoch)))
+        if row["epoch"] < self.config.training.epochs:
+            self.algorithm.end_epoch(r.images, np.random.default_rng((self.config.training.seed, _REVIVE, self.epoch)))
         self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
         return row
 

@@ -21,7 +21,7 @@ def experiment(algorithm, structure="784-40-10", **changes):
         "network": {"structure": structure, "init": [[0, 3]] + [[0, 25]] * (structure.count("-") - 1), "t_max": 256,
                     "strict": True, "delay": 1},
         "data": {"rounding": "intensity" if algorithm == "bs4nn" else "floor"},
-        "learning": {"algorithm": algorithm, "lam": 1 if algorithm == "bs4nn" else 3, "fact": 3},
+        "learning": {"algorithm": algorithm, **({"lam": 1, "fact": 3} if algorithm == "bs4nn" else {"lam": 3})},
         "optimiser": {"rule": "sgd", "eta": 0.2, "schedule": "constant"},
         "training": {"batch": 1},
     }  # fmt: skip
@@ -44,38 +44,56 @@ def test_s4nn_updates_equal_the_transcription(images, structure):
     # a decay that shows: the authors' 1e-6 would vanish in 200 updates
     config = experiment("s4nn", structure, optimiser={"weight_decay": 1e-3})
     ours = learner(config)
-    weights = [w.T.copy() for w in ours.w]
+    weights = [w.T.copy() for w in ours.layers.w]
     t_in = encode(images[0], 256).reshape(UPDATES, -1)
-    fired = [np.zeros(w.shape[1]) for w in ours.w]
+    fired = [np.zeros(w.shape[1]) for w in ours.layers.w]
     for t, label in zip(t_in, images[1], strict=True):
         times = oracle.s4nn_update(t, label, weights, [0.2] * 3, [1e-3] * 3, 3, 256)
         for count, t_post in zip(fired, times[1:], strict=True):
             count += t_post < 256
     for part in (slice(0, 150), slice(150, None)):
         ours.learn(images[0][part], images[1][part])
-    for w, expected in zip(ours.w, weights, strict=True):
+    for w, expected in zip(ours.layers.w, weights, strict=True):
         np.testing.assert_allclose(w.T, expected, rtol=0, atol=1e-9)
     for count, expected in zip(ours.fired, fired, strict=False):
         np.testing.assert_array_equal(count, expected)
-    assert max(np.abs(w - start).max() for w, start in zip(ours.w, learner(config).w, strict=True)) > 1
+    assert max(np.abs(w - start).max() for w, start in zip(ours.layers.w, learner(config).layers.w, strict=True)) > 1
 
 
 @pytest.mark.parametrize("structure", ["784-40-10", "784-30-20-10"])
 def test_bs4nn_updates_equal_the_transcription(images, structure):
     config = experiment("bs4nn", structure, learning={"fact": 12})
     ours = learner(config)
-    for w in ours.w:
+    for w in ours.layers.w:
         w -= 1.0  # signs of both kinds
-    weights, fact = [w.T.copy() for w in ours.w], ours.fact.copy()
-    t_in = 255 - images[0].reshape(UPDATES, -1).astype(int)
+    weights, fact = [w.T.copy() for w in ours.layers.w], ours.fact.copy()
+    t_in, silent = 255 - images[0].reshape(UPDATES, -1).astype(int), 0
     for t, label in zip(t_in, images[1], strict=True):
-        oracle.bs4nn_update(t, label, weights, fact, [0.2] * 3, 0.01, 1, 256)
+        times = oracle.bs4nn_update(t, label, weights, fact, [0.2] * 3, 0.01, 1, 256)
+        silent += times[-1].min() == 256
+    assert silent < UPDATES / 2
     for part in (slice(0, 150), slice(150, None)):
         ours.learn(images[0][part], images[1][part])
     np.testing.assert_allclose(ours.fact, fact, rtol=0, atol=1e-9)
     assert np.abs(fact - 12).min() > 1e-5
-    for w, expected in zip(ours.w, weights, strict=True):
+    for w, expected in zip(ours.layers.w, weights, strict=True):
         np.testing.assert_allclose(w.T, expected, rtol=0, atol=1e-9)
+
+
+def test_a_silent_output_layer_of_bs4nn_learns_nothing(images):
+    config = experiment("bs4nn", learning={"fact": 0.1})
+    ours = learner(config)
+    before = [w.copy() for w in ours.layers.w]
+    cost, _ = ours.learn(*images)
+    assert (cost == 0).all()
+    for w, start in zip(ours.layers.w, before, strict=True):
+        np.testing.assert_array_equal(w, start)
+    assert (ours.fact == 0.1).all()
+
+
+def test_a_factor_that_changes_sign_is_reported(images):
+    with pytest.raises(InputError, match="lower learning"):
+        learner(experiment("bs4nn", learning={"fact": 12, "eta_fact": 1e4})).learn(*images)
 
 
 @pytest.mark.parametrize("algorithm", ["s4nn", "bs4nn"])
@@ -83,11 +101,11 @@ def test_the_network_that_is_evaluated_is_the_one_that_learned(images, algorithm
     config = experiment(algorithm)
     ours = learner(config)
     ours.learn(*images)
-    ours.network.parameters[:] = ours.parameters()
+    ours.layers.network.parameters[:] = ours.parameters()
     signs = algorithm == "bs4nn"
-    weights = [np.sign(w.T) if signs else w.T for w in ours.w]
+    weights = [np.sign(w.T) if signs else w.T for w in ours.layers.w]
     thresholds = 100 / ours.fact if signs else [100.0] * 2
-    responses = respond(ours.network, images[0], config.data.rounding)
+    responses = respond(ours.layers.network, images[0], config.data.rounding)
     t_in = encode(images[0], 256, config.data.rounding).reshape(UPDATES, -1)
     right = 0
     for b in range(UPDATES):
@@ -101,7 +119,7 @@ def test_the_network_that_is_evaluated_is_the_one_that_learned(images, algorithm
         right += v[:, 253].argmax() == label if silent else times[-1][label] == times[-1].min()
     assert figures_of_merit(responses, images[1])["accuracy_authors"] == pytest.approx(right / UPDATES)
     if signs:
-        assert all(len(np.unique(np.abs(w))) == 1 for w in ours.network.w)
+        assert all(len(np.unique(np.abs(w))) == 1 for w in ours.layers.network.w)
 
 
 def test_target_times_by_hand():
@@ -120,7 +138,7 @@ def test_target_times_by_hand():
 
 def test_a_spike_leaves_a_step_later_and_the_threshold_is_strict():
     config = experiment("s4nn", "2-1", network={"input_shape": [2, 1, 1], "init": [[0, 1]]})
-    network = learner(config).network
+    network = learner(config).layers.network
     network.w[0][...] = np.array([60.0, 40.0]).reshape(network.w[0].shape)
     fire = lambda *t: network.forward(np.array(t, np.int16).reshape(1, 2, 1, 1))[-1].t_post.item()  # noqa: E731
     assert fire(3, 7) == 256  # V = 100 is not above 100
@@ -132,17 +150,17 @@ def test_a_spike_leaves_a_step_later_and_the_threshold_is_strict():
 
 def test_neurons_that_hardly_fire_start_anew(images):
     ours = learner(experiment("s4nn", learning={"revive": 0.5}))
-    ours.w[0][:, :7] = -1.0
+    ours.layers.w[0][:, :7] = -1.0
     ours.learn(*images)
     assert (ours.fired[0][:7] == 0).all()
     rare = ours.fired[0] < 0.5 * UPDATES
-    before = ours.w[0].copy()
+    before = ours.layers.w[0].copy()
     ours.end_epoch(UPDATES, np.random.default_rng(5))
     assert rare[:7].all()
     assert not rare.all()
-    assert ((ours.w[0] == before).all(axis=0) == ~rare).all()
-    assert ours.w[0][:, rare].min() >= 0
-    assert ours.w[0][:, rare].max() < 3
+    assert ((ours.layers.w[0] == before).all(axis=0) == ~rare).all()
+    assert ours.layers.w[0][:, rare].min() >= 0
+    assert ours.layers.w[0][:, rare].max() < 3
     assert not ours.fired[0].any()
 
 
@@ -153,9 +171,13 @@ def test_neurons_that_hardly_fire_start_anew(images):
         ({"network": {"delay": 0}}, "network.delay = 1"),
         ({"network": {"structure": "4C3-10"}}, "dense layers only"),
         ({"training": {"batch": 2}}, "training.batch = 1"),
-        ({"optimiser": {"ema": 0.9}}, "no average"),
-        ({"learning": {"error": "race"}}, "learning.error = its default"),
-        ({"learning": {"algorithm": "ds4nn"}}, "network.delay is for"),
+        ({"optimiser": {"ema": 0.9}}, "without average"),
+        ({"learning": {"error": "race"}}, "learning.error = 'target'"),
+        ({"learning": {"algorithm": "ds4nn"}}, "network.strict = false"),
+        ({"learning": {"fact": 4.0}}, "learning.fact = 5.0"),
+        ({"optimiser": {"warmup": 1.0}}, "warm-up"),
+        ({"optimiser": {"weight_decay": 5.0}}, "below 1 / eta"),
+        ({"training": {"silent": 0.1}}, "training.silent = 0"),
     ],
 )
 def test_settings_that_an_algorithm_does_not_follow_are_refused(changes, message):

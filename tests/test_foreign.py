@@ -49,16 +49,23 @@ def test_arrays_are_read_and_evaluated(s4nn, files, data_dir):
     assert s4nn("evaluate", out, "--data", data_dir)[0] == 0
     code, _, error = s4nn("evaluate", out, "--data", data_dir, "--anytime")
     assert (code, error.count("\n")) == (2, 1)
-    np.save(folder / "w0.npy", hidden.reshape(6, 784))
+    np.save(folder / "w0.npy", 2 * hidden.reshape(6, 784))
     assert s4nn("import", folder / "net.toml", folder / "w0.npy", folder / "w1.npy", "--out", out)[0] == 0
-    np.testing.assert_array_equal(read_weights(out)[0].w[0][..., 0], hidden.astype(np.float32))
+    np.testing.assert_array_equal(read_weights(out)[0].w[0][..., 0], (2 * hidden).astype(np.float32))
 
 
 def test_networks_of_signs(s4nn, files):
     folder, (hidden, _) = files
     out = folder / "net.npz"
-    arguments = ("import", folder / "net.toml", folder / "w0.npy", folder / "w1.npy", "--out", out, "--fact", 4, 9.5)
-    assert s4nn(*arguments)[0] == 0
+    arguments = ("import", folder / "net.toml", folder / "w0.npy", folder / "w1.npy", "--out", out)
+    code, _, error = s4nn(*arguments, "--fact", 4, 9.5)
+    assert (code, "--fact is not for s4nn" in error) == (2, True)
+    (folder / "net.toml").write_text(TOML.replace('"s4nn"', '"bs4nn"'))
+    code, _, error = s4nn(*arguments)
+    assert (code, "--fact is needed" in error) == (2, True)
+    for fact in ((4,), (4, 0), (4, -1), (4, "nan"), (4, "inf")):
+        assert s4nn(*arguments, "--fact", *fact)[0] == 2
+    assert s4nn(*arguments, "--fact", 4, 9.5)[0] == 0
     network, _ = read_weights(out)
     np.testing.assert_array_equal(network.w[0][..., 0], 4 * np.sign(hidden))
     assert set(np.unique(network.w[1])) == {-9.5, 9.5}
@@ -86,6 +93,10 @@ def test_pickles_are_refused_unless_asked_for(s4nn, files):
     assert not (folder / "net.npz").exists()
     assert s4nn("import", folder / "net.toml", folder / "bad.npy", "--out", folder / "net.npz")[0] == 2
     assert not Marker.ran
+    assert (
+        s4nn("import", folder / "net.toml", folder / "bad.npy", "--out", folder / "net.npz", "--allow-pickle")[0] == 2
+    )
+    assert Marker.ran  # the file does run code where it is allowed to
     code, _, error = s4nn(*command, "--allow-pickle")
     assert code == 0
     assert "warning" in error
@@ -98,6 +109,8 @@ def test_pickles_are_refused_unless_asked_for(s4nn, files):
         (lambda d: np.save(d / "w1.npy", np.zeros((9, 6))), "needs numbers of shape (10, 6)"),
         (lambda d: np.save(d / "w1.npy", np.full((10, 6), np.nan)), "NaN"),
         (lambda d: np.save(d / "w1.npy", np.full((10, 6), "a")), "needs numbers"),
+        (lambda d: np.save(d / "w1.npy", np.full((10, 6), 1e300)), "cannot hold"),
+        (lambda d: np.save(d / "w1.npy", np.zeros((10, 1, 1))), "needs numbers of shape"),
         (lambda d: (d / "w1.npy").write_bytes(b"no array"), "w1.npy"),
         (lambda d: (d / "w1.npy").unlink(), "not found"),
         (lambda d: (d / "net.toml").write_text(TOML.replace("784-6-10", "784-6-6-10").replace("48]]", "48], [0, 1]]")),

@@ -141,6 +141,66 @@ def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml
     assert second.best_epoch == whole.best_epoch
 
 
+ONLINE = """
+[network]
+structure = "784-20-10"
+init = [[0, 3], [0, 25]]
+t_max = 256
+strict = true
+delay = 1
+
+[data]
+dataset = "tiny"
+validation = 40
+
+[learning]
+algorithm = "{algorithm}"
+{key}
+
+[optimiser]
+rule = "sgd"
+schedule = "constant"
+
+[training]
+epochs = 3
+order = "{order}"
+select = "last"
+"""
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "order"), [("s4nn", "revive = 0.9", "file"), ("bs4nn", "fact = 12", "drawn")]
+)
+@pytest.mark.parametrize("stop_after", [1, 3, 5])
+def test_a_resumed_online_run_equals_an_uninterrupted_one(
+    training, tmp_path, tiny_toml, monkeypatch, stop_after, algorithm, key, order
+):
+    monkeypatch.setattr(f"s4nn_ref.algorithms.{algorithm}.PRESENTED", 100)
+    tiny_toml.write_text(ONLINE.format(algorithm=algorithm, key=key, order=order))
+    whole, first, second = training(), training(), training()
+    assert whole.run(tmp_path / "whole.npz", Progress())
+    assert whole.batches == 3
+    assert not first.run(tmp_path / "part.npz", StopAfter(stop_after))
+    second.restore(tmp_path / "part.npz")
+    assert second.run(tmp_path / "part.npz", Progress())
+    for a, b in zip(state(whole), state(second), strict=True):
+        assert a.tobytes() == b.tobytes()
+    assert without_times(whole.history) == without_times(second.history)
+    # what was judged last is what is stored: no neuron starts anew behind the last epoch
+    np.testing.assert_array_equal(whole.best, whole.algorithm.parameters())
+
+
+def test_orders(training, tiny_toml):
+    orders = {}
+    for order in ("file", "drawn", "shuffled"):
+        tiny_toml.write_text(ONLINE.format(algorithm="s4nn", key="", order=order))
+        orders[order] = training()._order()
+    assert orders["file"].tolist() == list(range(260))
+    assert sorted(orders["shuffled"]) == list(range(260))
+    assert orders["shuffled"].tolist() != list(range(260))
+    assert 100 < len(set(orders["drawn"])) < 220  # with replacement: 1 - 1 / e of them
+
+
 @pytest.mark.parametrize("error", ["target", "race"])
 def test_threads_and_seed(training, tmp_path, tiny_toml, error):
     tiny_toml.write_text(TINY.replace("[learning]", f'[learning]\nerror = "{error}"'))

@@ -8,7 +8,6 @@ from s4nn_ref.algorithms.bs4nn import BS4NN
 from s4nn_ref.algorithms.ds4nn import DS4NN
 from s4nn_ref.algorithms.s4nn import S4NN
 from s4nn_ref.config import Config
-from s4nn_ref.network import Network
 
 ALGORITHMS = {"ds4nn": DS4NN, "s4nn": S4NN, "bs4nn": BS4NN}
 
@@ -17,13 +16,7 @@ class Algorithm(Protocol):
     """What training asks of an algorithm, made as Algorithm(config, rng, batches).
 
     rng draws the initial weights; batches : calls of `learn` in an epoch.
-
-    Attributes
-    ----------
-    network : the network that is trained
     """
-
-    network: Network
 
     @staticmethod
     def presented(config: Config) -> int:
@@ -36,7 +29,7 @@ class Algorithm(Protocol):
         """The weights to evaluate, laid out as Network.parameters."""
 
     def end_epoch(self, images: int, rng: np.random.Generator) -> None:
-        """Called behind the validation of every epoch of so many images."""
+        """Called between two epochs, of so many images each, behind the validation of the first."""
 
     def state(self) -> dict[str, np.ndarray]:
         """All that changes while learning: written to a checkpoint, and filled in place from one."""

@@ -8,14 +8,15 @@ weights. Conventions as in the authors' program (docs/algorithms.md). Oracle: te
 import numpy as np
 from numba import njit
 
-from s4nn_ref.algorithms.s4nn import S4NN, normalise, output_delta, present
+from s4nn_ref.algorithms.s4nn import PRESENTED, Layers, judge, normalise, present
 from s4nn_ref.dense import causal_delta, causal_update
+from s4nn_ref.errors import InputError
 
 
 @njit(cache=True, error_model="numpy")
 def _refresh_signs(t_pre, t_post, delta, w, sign):
     """Bring sign (n, M) up to date where w was changed; returns the mean over all synapses of
-    delta_i [t_j < t_i] sign(w_ji), the gradient of the layer's factor."""
+    delta_i [t_j < t_i] sign(w_ji), with dt/dV = -1 the negative gradient of the layer's factor."""
     latest, causal = t_post.max(), np.zeros(t_post.size, np.int16)  # sum_j [t_j < t_i] sign(w_ji)
     for j in range(t_pre.size):
         if t_pre[j] < latest:
@@ -27,42 +28,60 @@ def _refresh_signs(t_pre, t_post, delta, w, sign):
 
 
 @njit(cache=True, error_model="numpy")
-def _learn(t_in, labels, w, sign, fact, a, v_th, gamma, t_max, eta, eta_fact, t_out, v_peak, v_end, cost):
-    """Online updates from images in their order; see BS4NN."""
+def _learn(t_in, labels, v_th, gamma, t_max, eta, eta_fact, w, sign, fact, a, outputs):
+    """Online updates from images in their order.
+
+    t_in : int16 (n, inputs)   labels : (n,)   eta : per layer
+    Changes w and sign = sign(w), per layer (n, M), and fact (layers,); overwrites a and outputs.
+    """
     for b in range(labels.size):
         present(t_in[b], sign, v_th / fact, t_max, a)
-        t_out[b], v_peak[b], v_end[b] = a.t[-1][0], a.v_peak[-1], a.v[-1]
-        cost[b] = output_delta(labels[b], gamma, 0.0, t_max, a)  # a silent output layer learns nothing
+        judge(b, labels[b], gamma, 0.0, t_max, a, outputs)  # a silent output layer learns nothing
         for k in range(len(w) - 1, -1, -1):
             t_pre, t_post, delta = a.t[k][0], a.t[k + 1][0], a.delta[k]
             normalise(delta)
             causal_update(t_pre, t_post, (delta * eta[k]).astype(w[k].dtype), w[k])
-            fact[k] -= eta_fact * _refresh_signs(t_pre, t_post, delta, w[k], sign[k])
+            fact[k] += eta_fact * _refresh_signs(t_pre, t_post, delta, w[k], sign[k])
             if k > 0:
                 causal_delta(t_pre, t_post, delta, w[k], a.delta[k - 1])
 
 
-class BS4NN(S4NN):
-    """The algorithm of `learning.algorithm = "bs4nn"`; see s4nn_ref.algorithms.Algorithm."""
+class BS4NN:
+    """The algorithm of `learning.algorithm = "bs4nn"`; see s4nn_ref.algorithms.Algorithm.
+
+    layers : Layers, with the real-valued weights   fact : (layers,), the factors of their signs
+    """
 
     def __init__(self, config, rng: np.random.Generator, batches: int, dtype=np.float32):
-        super().__init__(config, rng, batches, dtype)
-        self.fact = np.full(len(self.w), config.learning.fact)
+        self.layers = Layers(config, rng, dtype)
+        self.fact = np.full(len(self.layers.w), config.learning.fact)
 
-    def _updates(self, t_in, labels, t_out, v_peak, v_end, cost) -> None:
-        le, sign = self.config.learning, tuple(np.sign(w).astype(np.int8) for w in self.w)
+    @staticmethod
+    def presented(config) -> int:
+        return PRESENTED
+
+    def learn(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Updates from each of the images, one after the other. Returns cost and whether the decision was right.
+
+        Raises InputError where a factor has become 0 or negative.
+        """
+        la, le = self.layers, self.layers.config.learning
+        outputs, sign = la.outputs(len(labels)), tuple(np.sign(w).astype(np.int8) for w in la.w)
         _learn(
-            t_in, labels, self.w, sign, self.fact, self._activity, self.network.v_th, le.lam, self.network.t_max,
-            self._eta, le.eta_fact, t_out, v_peak, v_end, cost,
+            la.encoded(images), labels, la.network.v_th, le.lam, la.network.t_max, la.eta, le.eta_fact, la.w, sign,
+            self.fact, la.activity, outputs,
         )  # fmt: skip
+        if self.fact.min() <= 0:
+            raise InputError(f"a factor of the signs became {self.fact.min():g}; lower learning.eta_fact")
+        return outputs.cost, la.right(outputs, labels)
 
     def parameters(self) -> np.ndarray:
         """Weights as the network holds them: two values in each layer."""
-        layers = zip(self.w, self.fact, strict=True)
-        return np.concatenate([np.sign(w).ravel() * fact for w, fact in layers]).astype(self.network.dtype)
+        layers = zip(self.layers.w, self.fact, strict=True)
+        return np.concatenate([np.sign(w).ravel() * w.dtype.type(fact) for w, fact in layers])
 
     def end_epoch(self, images: int, rng: np.random.Generator) -> None:
         """Nothing: no neuron starts anew."""
 
     def state(self) -> dict[str, np.ndarray]:
-        return super().state() | {"fact": self.fact}
+        return {f"w{k}": w for k, w in enumerate(self.layers.w)} | {"fact": self.fact}

@@ -16,10 +16,12 @@ from s4nn_ref.encoding import encode
 from s4nn_ref.metrics import decide
 from s4nn_ref.network import network_of
 
+PRESENTED = 500  # images per call of `learn`: enough for Python's share of the time to vanish
+
 
 class Activity(NamedTuple):
     """One image in the network: per layer, input first, firing times int16 (1, N); per weighted layer what `if_dense`
-    computes and the delta, (N,)."""
+    computes, and delta = dE/dt, (N,)."""
 
     t: tuple
     t_peak: tuple
@@ -27,6 +29,15 @@ class Activity(NamedTuple):
     v: tuple
     v_late: tuple
     delta: tuple
+
+
+class Outputs(NamedTuple):
+    """What the output layer did with each of n images: firing times and potentials (n, M), cost (n,)."""
+
+    t: np.ndarray
+    v_peak: np.ndarray
+    v_end: np.ndarray
+    cost: np.ndarray
 
 
 def activity(sizes, dtype) -> Activity:
@@ -38,19 +49,19 @@ def activity(sizes, dtype) -> Activity:
 
 
 @njit(cache=True)
-def target_times(t_out, label, gamma, gamma_silent, t_max, target):
+def target_times(t_out, label, gamma, gamma_silent, t_max, t_target):
     """Target times: the label's is the first firing time; who fires less than gamma behind it shall wait until then;
     the rest keep their own. In a silent output layer the label shall fire gamma_silent before the end.
 
-    t_out : (M,), firing times   label : its class   Overwrites target (M,).
+    t_out : (M,), firing times   label : its class   Overwrites t_target (M,).
     """
     first = t_out.min()
     for i in range(t_out.size):
-        target[i] = min(first + gamma, t_max) if t_out[i] - first < gamma else t_out[i]
-    target[label] = first
+        t_target[i] = min(first + gamma, t_max) if t_out[i] - first < gamma else t_out[i]
+    t_target[label] = first
     if first >= t_max:
-        target[:] = t_max
-        target[label] = np.floor(t_max - gamma_silent)  # the authors cut it to an integer
+        t_target[:] = t_max
+        t_target[label] = np.floor(t_max - gamma_silent)  # the authors cut it to an integer
 
 
 @njit(cache=True, error_model="numpy")
@@ -68,13 +79,14 @@ def present(t_in, w, v_th, t_max, a):
 
 
 @njit(cache=True, error_model="numpy")
-def output_delta(label, gamma, gamma_silent, t_max, a):
-    """The output layer's delta, (target - t) / t_max, into a; returns the cost."""
+def judge(b, label, gamma, gamma_silent, t_max, a, outputs):
+    """The output layer's delta = (t - t_target) / t_max, into a, and what it did with image b, into outputs."""
     t_out, delta = a.t[-1][0], a.delta[-1]
     target_times(t_out, label, gamma, gamma_silent, t_max, delta)
     for i in range(delta.size):
-        delta[i] = (delta[i] - t_out[i]) / t_max
-    return 0.5 * (delta**2).sum()
+        delta[i] = (t_out[i] - delta[i]) / t_max  # Eq. 9
+    outputs.t[b], outputs.v_peak[b], outputs.v_end[b] = t_out, a.v_peak[-1], a.v[-1]
+    outputs.cost[b] = 0.5 * (delta**2).sum()  # Eq. 6
 
 
 @njit(cache=True, error_model="numpy")
@@ -86,14 +98,18 @@ def normalise(delta):
 
 
 @njit(cache=True, error_model="numpy")
-def _learn(t_in, labels, w, scale, a, v_th, gamma, t_max, eta, decay, fired, t_out, v_peak, v_end, cost):
-    """Online updates from images in their order; see S4NN. The weights are scale_k w_k: decay costs one number."""
+def _learn(t_in, labels, v_th, gamma, t_max, eta, decay, w, scale, fired, a, outputs):
+    """Online updates from images in their order.
+
+    t_in : int16 (n, inputs)   labels : (n,)   eta, decay : per layer
+    Changes w, per layer (n, M), and scale (layers,): the weights are scale_k w_k, so that decay costs one number per
+    layer; adds to fired, per hidden layer (M,); overwrites a and outputs.
+    """
     for b in range(labels.size):
         present(t_in[b], w, v_th / scale, t_max, a)
         for k in range(len(fired)):
             fired[k][:] += a.t[k + 1][0] < t_max
-        t_out[b], v_peak[b], v_end[b] = a.t[-1][0], a.v_peak[-1], a.v[-1]
-        cost[b] = output_delta(labels[b], gamma, gamma, t_max, a)
+        judge(b, labels[b], gamma, gamma, t_max, a, outputs)
         for k in range(len(w) - 1, -1, -1):
             t_pre, t_post, delta = a.t[k][0], a.t[k + 1][0], a.delta[k]
             normalise(delta)
@@ -103,54 +119,70 @@ def _learn(t_in, labels, w, scale, a, v_th, gamma, t_max, eta, decay, fired, t_o
                 causal_delta(t_pre, t_post, delta * scale[k], w[k], a.delta[k - 1])
 
 
-class S4NN:
-    """The algorithm of `learning.algorithm = "s4nn"`; see s4nn_ref.algorithms.Algorithm.
+class Layers:
+    """Dense layers that learn online: weights w, per layer (n, M), and room for one image.
 
-    w : per layer (n, M), of the network's precision   fired : per hidden layer (M,), images of this epoch
+    network : the structure and conventions; its weights are not used
     """
 
-    def __init__(self, config, rng: np.random.Generator, batches: int, dtype=np.float32):
+    def __init__(self, config, rng: np.random.Generator, dtype):
         self.config, self.network = config, network_of(config, dtype)
         shapes = [w.shape for w in self.network.matrices(self.network.parameters)]
         inits = zip(config.network.init, shapes, strict=True)
         self.w = tuple(rng.uniform(*init, shape).astype(dtype) for init, shape in inits)
-        self.fired = tuple(np.zeros(w.shape[1], np.int64) for w in self.w[:-1])
-        self._activity = activity([shapes[0][0], *(shape[1] for shape in shapes)], dtype)
-        self._eta, self._decay = np.array(config.optimiser.eta), np.array(config.optimiser.weight_decay)
+        self.activity = activity([shapes[0][0], *(shape[1] for shape in shapes)], dtype)
+        self.eta, self.decay = np.array(config.optimiser.eta), np.array(config.optimiser.weight_decay)
+
+    def encoded(self, images: np.ndarray) -> np.ndarray:
+        """Firing times int16 (n, inputs) of uint8 images (n, H, W)."""
+        return encode(images, self.network.t_max, self.config.data.rounding).reshape(len(images), -1)
+
+    def outputs(self, n: int) -> Outputs:
+        shape, dtype = (n, self.network.n_classes), self.network.dtype
+        return Outputs(np.empty(shape, np.int16), np.empty(shape, dtype), np.empty(shape, dtype), np.empty(n))
+
+    def right(self, outputs: Outputs, labels: np.ndarray) -> np.ndarray:
+        return decide(outputs.t, outputs.v_peak, outputs.v_end, self.network.t_max) == labels
+
+
+class S4NN:
+    """The algorithm of `learning.algorithm = "s4nn"`; see s4nn_ref.algorithms.Algorithm.
+
+    layers : Layers   fired : per hidden layer (M,), the images of this epoch for which a neuron fired
+    """
+
+    def __init__(self, config, rng: np.random.Generator, batches: int, dtype=np.float32):
+        self.layers = Layers(config, rng, dtype)
+        self.fired = tuple(np.zeros(w.shape[1], np.int64) for w in self.layers.w[:-1])
 
     @staticmethod
     def presented(config) -> int:
-        return 500  # enough for Python's share of the time to vanish
+        return PRESENTED
 
     def learn(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Updates from each of the images, one after the other. Returns cost and whether the decision was right."""
-        n, t_max = len(labels), self.network.t_max
-        t_in = encode(images, t_max, self.config.data.rounding).reshape(n, -1)
-        t_out = np.empty((n, self.network.n_classes), np.int16)
-        v_peak, v_end, cost = np.empty(t_out.shape), np.empty(t_out.shape), np.empty(n)
-        self._updates(t_in, labels, t_out, v_peak, v_end, cost)
-        return cost, decide(t_out, v_peak, v_end, t_max) == labels
-
-    def _updates(self, t_in, labels, t_out, v_peak, v_end, cost) -> None:
-        scale = np.ones(len(self.w))
+        la = self.layers
+        outputs, scale = la.outputs(len(labels)), np.ones(len(la.w))
         _learn(
-            t_in, labels, self.w, scale, self._activity, self.network.v_th, self.config.learning.lam,
-            self.network.t_max, self._eta, self._decay, self.fired, t_out, v_peak, v_end, cost,
+            la.encoded(images), labels, la.network.v_th, la.config.learning.lam, la.network.t_max, la.eta, la.decay,
+            la.w, scale, self.fired, la.activity, outputs,
         )  # fmt: skip
-        for w, factor in zip(self.w, scale, strict=True):
+        for w, factor in zip(la.w, scale, strict=True):
             w *= w.dtype.type(factor)
+        return outputs.cost, la.right(outputs, labels)
 
     def parameters(self) -> np.ndarray:
         """Weights as the network holds them."""
-        return np.concatenate([w.ravel() for w in self.w]).astype(self.network.dtype)
+        return np.concatenate([w.ravel() for w in self.layers.w])
 
     def end_epoch(self, images: int, rng: np.random.Generator) -> None:
         """Hidden neurons that fired for less than a share `learning.revive` of the epoch's images start anew."""
-        for w, fired, init in zip(self.w, self.fired, self.config.network.init, strict=False):
-            rare = fired < self.config.learning.revive * images
+        config = self.layers.config
+        for w, fired, init in zip(self.layers.w, self.fired, config.network.init, strict=False):
+            rare = fired < config.learning.revive * images
             w[:, rare] = rng.uniform(*init, (len(w), int(rare.sum())))
             fired[:] = 0
 
     def state(self) -> dict[str, np.ndarray]:
-        arrays = {f"w{k}": w for k, w in enumerate(self.w)}
+        arrays = {f"w{k}": w for k, w in enumerate(self.layers.w)}
         return arrays | {f"fired{k}": fired for k, fired in enumerate(self.fired)}
