@@ -25,7 +25,7 @@ def draw(run: Run) -> Figure:
     image = axes.imshow(sheet, cmap="PuOr_r", vmin=-limit, vmax=limit)
     axes.set(xticks=[], yticks=[], title=f"{run.title}: the {len(w)} filters of the first layer")
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, label=f"weight (threshold: {run.network.v_th:g})", shrink=0.9)
+    figure.colorbar(image, label=f"weight (hidden threshold: {run.network.v_th:g})", shrink=0.9)
     return figure
 
 

@@ -53,6 +53,14 @@ def measured(experiment: str, results: Path) -> list[str] | None:
     return [*cells, str(len(tests))]
 
 
+def threshold(config) -> str:
+    """Threshold of the hidden and, where it falls, of the output layer (D25)."""
+    start, end, power = config.network.bound
+    v_th = config.network.v_th
+    falling = f"; output {start * v_th:g} to {end * v_th:g}, power {power:g}" if start != end else ""
+    return f"{v_th:g}{falling}"
+
+
 def table1(results: Path, out: Path) -> None:
     """Settings used."""
     quoted = {
@@ -65,7 +73,7 @@ def table1(results: Path, out: Path) -> None:
         "initial weights": lambda c: ", ".join(f"[{low:g}, {high:g}]" for low, high in c.network.init),
         "learning rate": lambda c: ", ".join(f"{eta:g}" for eta in dict.fromkeys(c.optimiser.eta)),
         "lambda": lambda c: f"{c.learning.lam:g}" if c.learning.error == "target" else "none (race)",
-        "threshold": lambda c: f"{c.network.v_th:g}",
+        "threshold": threshold,
         "T_max": lambda c: str(c.network.t_max),
         "optimiser": lambda c: f"{c.optimiser.rule}, {c.optimiser.schedule}",
         "batch, epochs, padding": lambda c: f"{c.training.batch}, {c.training.epochs}, {c.network.padding}",

@@ -10,11 +10,12 @@ def firing_times_of_intensities(t_max: int, rounding: str = "floor", intensity_m
     ----------
     t_max    : simulation time, time steps
     rounding : "floor" or "nearest", the brackets of Eq. 1 (D1); "intensity": t = intensity_max - intensity, a step
-               for each grey level whatever t_max, so that with t_max > intensity_max black pixels fire too (D26)
+               for each grey level, so that with t_max > intensity_max black pixels fire too; intensities that would
+               come at t_max or later are silent (D26)
     Returns
     -------
-    int16 (intensity_max + 1,): t = [(intensity_max - intensity) / intensity_max * t_max]. Intensity 0 gives t_max: no
-    spike.
+    int16 (intensity_max + 1,): t = [(intensity_max - intensity) / intensity_max * t_max], where intensity 0 gives
+    t_max, no spike; or as "intensity" says.
     """
     numerator = (intensity_max - np.arange(intensity_max + 1, dtype=np.int64)) * t_max
     if rounding == "floor":

@@ -1,4 +1,4 @@
-"""Event-driven kernels over firing times: the whole of section 2 that is worth compiling.
+"""Event-driven kernels over firing times: hidden layers forward and backward. The output layer is in dense.py.
 
 The cost follows the number of spikes, never t_max: a layer is its neurons' firing times, and each kernel walks events.
 
@@ -6,13 +6,15 @@ Letters   B images of a batch, S shards of it, H W C presynaptic rows, columns, 
           K kernel side, R = K*K*C synapses of a neuron, P = H'*W' positions, N = P*M neurons.
 State     A layer is three arrays (B, N): t_post, t_peak (int16, time steps), v_peak (potential units). v_peak is the
           largest potential up to and including the spike, starting at 0, and t_peak the step where it was reached
-          (-1: never above 0). A neuron that fired has t_post == t_peak and v_peak >= v_th, a silent one t_post = t_max.
+          (-1: never above 0). A neuron that fired has t_post == t_peak and v_peak >= v_th, a silent one t_post = t_max;
+          of an output under a falling threshold (D25) v_peak is the potential at its spike; a delay (D26) is added to
+          t_post afterwards, by Network.
 Sums      Potentials are added in the order of time, then of the synapse's index; shards are cut by the batch, not by
           the threads. The same input gives the same bits on any number of threads.
 
 Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv), section 2.1 (spike_pool), Eqs. 8 and 11 (synaptic_error), Eqs. 10
 and 12 (if_conv_backward). Departures D2-D9 in docs/deviations.md. Oracles: tests/oracle.py, functions of the same
-names. The output layer: dense.py.
+names.
 """
 
 from typing import NamedTuple

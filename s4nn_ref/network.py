@@ -27,7 +27,7 @@ class LayerState:
     """Firing of one layer for a batch. All arrays are views of the network's buffers: the next forward overwrites them.
 
     t_post : int16 (B, H', W', M), firing times; t_max where silent
-    t_peak : int16, step of the largest potential up to and including the spike; -1 where never above 0
+    t_peak : int16, step of the largest potential up to and including the threshold crossing; -1 where never above 0
     v_peak : float, that potential; for a neuron that fired, the potential at its spike
     winner : int16, pooling only: place in its window, row by row, of the neuron whose spike was passed on
     v_end  : float (B, M), output layer only: the potential after the last spike

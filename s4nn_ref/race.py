@@ -2,7 +2,7 @@
 
 Eq. 4 tells each output neuron when to fire. This error asks only who fires first, which is what the decision asks. Let
 the outputs fire with escape noise (Gerstner and Kistler 2002, section 5.3): output i has the hazard
-r_i(s) = exp((V_i(s) - v_th) / noise) in step s, and R = sum_i r_i. Then
+r_i(s) = exp((V_i(s) - theta(s)) / noise) in step s, theta the threshold, which may fall (D25), and R = sum_i r_i. Then
 
     survival     S(s)   = exp(-sum_{u <= s} R(u))
     decision     q(s)   = S(s-1) (1 - exp(-R(s)))             probability that the first spike comes in step s

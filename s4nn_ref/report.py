@@ -21,6 +21,17 @@ def evaluation_text(figures: dict) -> str:
         rows += [
             ("accuracy (unique)", percent(figures["accuracy_unique"]), "ties count as wrong too"),
             ("accuracy (lenient)", percent(figures["accuracy_lenient"]), "any tie that includes the label counts"),
+            *(
+                [
+                    (
+                        "accuracy (authors')",
+                        percent(figures["accuracy_authors"]),
+                        "as S4NN's authors count ties and silence",
+                    )
+                ]
+                if "accuracy_authors" in figures
+                else []
+            ),
             ("tied images", percent(figures["tied"]), ""),
         ]
     rows += [
@@ -76,7 +87,7 @@ def comparison_text(records: list[dict]) -> str:
     def of(record: dict, path: str):
         value = record["selected"]
         for key in path.split("."):
-            value = value[key]
+            value = value.get(key) if isinstance(value, dict) else None
         return value
 
     spikes, steps = "{:.0f}".format, "{:.1f}".format
@@ -84,6 +95,7 @@ def comparison_text(records: list[dict]) -> str:
         ("test accuracy (strict)", "test", "test.accuracy_strict", percent),
         ("test accuracy (first spike only)", None, "test.accuracy_first_spike", percent),
         ("test accuracy (lenient)", None, "test.accuracy_lenient", percent),
+        ("test accuracy (as S4NN's authors count)", None, "test.accuracy_authors", percent),
         ("training accuracy (strict)", "train", "train.accuracy_strict", percent),
         ("tied images", None, "test.tied", percent),
         ("silent images", None, "test.silent", percent),
