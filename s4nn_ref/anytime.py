@@ -3,10 +3,10 @@
 `Network.forward` computes every firing time of the whole simulation. A decision needs less: the spikes until the first
 output spike, and nothing behind it. Here time runs in the outer loop. In each step the spikes of a layer are added to
 the potentials they reach, the neurons that were reached are tested (outputs in every step: their threshold may fall,
-D25), and those that fire are the spikes of the layer above, in the same step (D2); when an output fires, the rest of the
-simulation is left out. Work follows the spikes that
-were needed (MRN), and decision, its time and the number of spikes are exactly those of the whole simulation: potentials
-are added in the same order, of time and then of the presynaptic index.
+D25), and those that fire are the spikes of the layer above, in the same step (D2); when an output fires, the rest of
+the simulation is left out. Work follows the spikes that were needed (MRN), and decision, its time and the number of
+spikes are exactly those of the whole simulation: potentials are added in the same order, of time and then of the
+presynaptic index.
 """
 
 from dataclasses import dataclass

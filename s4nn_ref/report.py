@@ -21,17 +21,7 @@ def evaluation_text(figures: dict) -> str:
         rows += [
             ("accuracy (unique)", percent(figures["accuracy_unique"]), "ties count as wrong too"),
             ("accuracy (lenient)", percent(figures["accuracy_lenient"]), "any tie that includes the label counts"),
-            *(
-                [
-                    (
-                        "accuracy (authors')",
-                        percent(figures["accuracy_authors"]),
-                        "as S4NN's authors count ties and silence",
-                    )
-                ]
-                if "accuracy_authors" in figures
-                else []
-            ),
+            ("accuracy (authors')", percent(figures["accuracy_authors"]), "as S4NN's authors count ties and silence"),
             ("tied images", percent(figures["tied"]), ""),
         ]
     rows += [
