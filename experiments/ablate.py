@@ -1,0 +1,130 @@
+"""What each improvement of an experiment is worth: short runs with everything, and with everything but one.
+
+    python experiments/ablate.py experiments/mnist-plus.toml [--limit 30000] [--epochs 5] [--seed 0] [--data DIR]
+
+Writes results/ablation/EXPERIMENT.json, row by row, and a table beside it; rows that are there are not run again.
+Figures are those of the last epoch on the 5,000 validation images; the test set is not read. Short runs favour what
+learns fast: read large differences only.
+"""
+
+import argparse
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+from s4nn_ref.config import config_of_dict
+from s4nn_ref.data import load
+from s4nn_ref.errors import InputError
+from s4nn_ref.progress import TerminalProgress
+from s4nn_ref.record import environment
+from s4nn_ref.storage import write_json
+from s4nn_ref.train import Training, split_validation
+
+ROOT = Path(__file__).resolve().parent.parent
+# what is taken away: the keys that do it
+ROWS = {
+    "everything": {},
+    "constant output threshold (D25)": {"network.bound": [1, 1, 1]},
+    "no readout (D21)": {"learning.readout": 0},
+    "target times and hinge, no race (D15)": {
+        "learning.error": "target", "learning.hinge": True, "learning.lam": 30, "learning.readout": 0,
+        "network.bound": [1, 1, 1],
+    },
+    "the paper's dt/dV, no window (D5)": {"learning.surrogate": "fired"},
+    "window for silent neurons only (D5)": {"learning.surrogate": "window-silent"},
+    "valid padding (D16)": {"network.padding": "valid"},
+    "pooling ties to the lowest index (D8)": {"network.pool_ties": "index"},
+    "no weight decay (D12)": {"optimiser.weight_decay": 0},
+    "constant eta (D12)": {"optimiser.schedule": "constant"},
+    "no average of the weights (D13)": {"optimiser.ema": 0},
+    "no augmentation (D14)": {"augment": {}},
+}  # fmt: skip
+COLUMNS = {
+    "accuracy_strict": "strict (%)", "accuracy_first_spike": "first spike (%)", "accuracy_potential": "potentials (%)",
+    "silent": "silent (%)", "tied": "tied (%)",
+}  # fmt: skip
+
+
+def changed(tables: dict, changes: dict) -> dict:
+    """An experiment's tables with some keys, "section.key" or a whole section, replaced."""
+    tables = {section: dict(keys) for section, keys in tables.items()}
+    for path, value in changes.items():
+        section, _, key = path.partition(".")
+        if key:
+            tables.setdefault(section, {})[key] = value
+        else:
+            tables[section] = value
+    return tables
+
+
+def validated(config, train, limit: int) -> dict:
+    """The last epoch's row of a run on the first `limit` training images."""
+    learn, validate = split_validation(train, config)
+    training, stop = Training(config, learn.head(limit), validate), {"set": False}
+    progress = TerminalProgress(config.training.epochs, len(training.data.labels), 0)
+    try:
+        for _ in range(config.training.epochs):
+            training.run_epoch(progress, stop)
+            row = training.close_epoch()
+    finally:
+        progress.close()
+    return row
+
+
+def table(content: dict) -> str:
+    base = content["rows"]["everything"]["validation"]
+    lines = [
+        f"# {content['experiment']}: everything but one", "",
+        f"First {content['limit']:,} training images, {content['epochs']} epochs, seed {content['seed']}; validation "
+        "images, last epoch.", "",
+        "| Without | " + " | ".join(COLUMNS.values()) + " | change, strict | decision time | MRN |",
+        "|---" * (len(COLUMNS) + 4) + "|",
+    ]  # fmt: skip
+    for name, row in content["rows"].items():
+        v = row["validation"]
+        cells = [f"{100 * v[key]:.2f}" for key in COLUMNS]
+        cells.append(f"{100 * (v['accuracy_strict'] - base['accuracy_strict']):+.2f}" if name != "everything" else "")
+        lines.append(
+            f"| {name} | {' | '.join(cells)} | {v['decision_time_mean']:.1f} | {v['mrn']['total']:.0f} |"
+        )  # fmt: skip
+    return "\n".join([*lines, ""])
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("--limit", type=int, default=30_000, metavar="N", help="training images (default: 30000)")
+    parser.add_argument("--epochs", type=int, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data sets, as for s4nn train")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "ablation", metavar="DIR")
+    args = parser.parse_args(argv)
+    try:
+        tables = tomllib.loads(args.config.read_text())
+        path = args.out / f"{args.config.stem}.json"
+        settings = {"experiment": args.config.stem, "limit": args.limit, "epochs": args.epochs, "seed": args.seed}
+        content = json.loads(path.read_text()) if path.exists() else {**settings, "tables": tables, "rows": {}}
+        if {key: content[key] for key in (*settings, "tables")} != {**settings, "tables": tables}:
+            raise InputError(f"{path} is of another experiment or length; remove it, or use another --out")
+        train = None
+        for name, changes in ROWS.items():
+            if name in content["rows"]:
+                continue
+            config = config_of_dict(changed(tables, changes)).with_training(seed=args.seed, epochs=args.epochs)
+            train = train or load(config.data.dataset, "train", args.data)
+            print(name, flush=True)
+            row = validated(config, train, args.limit)
+            content["rows"][name] = {"changes": changes, "revision": environment()["revision"], **row}
+            args.out.mkdir(parents=True, exist_ok=True)
+            write_json(path, content)
+            path.with_suffix(".md").write_text(table(content))
+    except (InputError, OSError, tomllib.TOMLDecodeError) as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return 2
+    print(table(content))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
