@@ -53,7 +53,7 @@ predecessors: .venv/installed
 	$(call TRAIN,bs4nn-fashion)
 
 bench: .venv/installed
-	$(BIN)/python experiments/bench.py
+	$(BIN)/python experiments/bench
 
 figures: .venv/installed
 	$(BIN)/python figures/draw_all.py $(RECORD)

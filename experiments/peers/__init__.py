@@ -1,1 +1,1 @@
-"""Other ways to compute the same network and rule, to be compared with by experiments/bench.py."""
+"""Other ways to compute the same network and rule, to be compared with by experiments/bench."""
