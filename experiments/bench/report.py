@@ -45,7 +45,7 @@ def markdown(result: dict) -> str:
          "limit (10^9 per s)", "share of limit", "backward (us)", "operations (10^3)", "share of limit"], rows,
     )  # fmt: skip
     lines += [
-        "## Peers", "", f"The same {result['peer_batch']} images, one thread. Firing times were equal and gradients close "
+        "## Peers", "", f"The same {result['peer_batch']} images, one thread. Firing times were equal, gradients close "
         "before anything was timed; ratio: their time per image over ours, measured beside it.", "",
     ]  # fmt: skip
     rows = []
