@@ -74,7 +74,7 @@ def run_predict(args) -> int:
         if image.mean() > 127:
             hint = "leave --invert out" if args.invert else "use --invert for dark on light"
             print(f"s4nn: {path} is mostly light, the network expects light on dark: {hint}?", file=sys.stderr)
-        p = predict.predict(network, image, config.data.rounding)
+        p = predict.predict(network, image, config.data.rounding, whole=bool(args.json or args.plot))
         rows.append((path.name, image, p))
         if args.json:
             print(json.dumps({

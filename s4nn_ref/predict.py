@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
+from s4nn_ref.anytime import Anytime
 from s4nn_ref.dense import output_potentials
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
@@ -17,14 +18,15 @@ from s4nn_ref.network import Network
 @dataclass(frozen=True)
 class Prediction:
     """What the network says of one image. decision_time is t_max where no output fired; spikes per layer, input first,
-    are those up to and including the decision; potentials (t_max, classes) of the output neurons, without reset."""
+    are those up to and including the decision. t_out (classes,), and the potentials (t_max, classes) of the output
+    neurons without reset, are None where the simulation stopped at the decision."""
 
     label: int
     decision_time: int
     fired: bool
     spikes: tuple[int, ...]
-    t_out: np.ndarray
-    potentials: np.ndarray
+    t_out: np.ndarray | None = None
+    potentials: np.ndarray | None = None
 
 
 def read_image(path: Path, shape: tuple[int, int], invert: bool = False) -> np.ndarray:
@@ -55,9 +57,12 @@ def read_image(path: Path, shape: tuple[int, int], invert: bool = False) -> np.n
     return np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def predict(network: Network, image: np.ndarray, rounding: str = "floor") -> Prediction:
-    """Present one image, uint8 (H, W)."""
+def predict(network: Network, image: np.ndarray, rounding: str = "floor", whole: bool = True) -> Prediction:
+    """Present one image, uint8 (H, W); to the end of the simulation, or (not whole) until the first output spike."""
     t_in = encode(image[None], network.t_max, rounding)
+    if not whole and not network.delay:
+        d = Anytime(network).decide(t_in)
+        return Prediction(int(d.label[0]), int(d.time[0]), bool(d.time[0] < network.t_max), tuple(d.spikes[0].tolist()))
     states = network.forward(t_in)
     out = states[-1]
     t_out = out.t_post.reshape(1, -1)

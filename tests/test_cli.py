@@ -156,7 +156,7 @@ def test_help_teaches(s4nn):
     code, out, _ = s4nn("--help")
     assert code == 0
     assert "s4nn train experiments/demo.toml" in out
-    for command in ("train", "evaluate", "predict", "data", "info", "compare"):
+    for command in ("train", "evaluate", "predict", "data", "info", "import", "compare"):
         assert s4nn(command, "--help")[0] == 0
 
 

@@ -62,6 +62,11 @@ def test_predictions_equal_the_oracles(case):
         # Fig. 3: the potentials cross the threshold when the neurons fire
         first = [next((t for t in range(T_MAX) if v[t] >= V_TH), T_MAX) for v in p.potentials.T]
         assert first == p.t_out.tolist()
+        early = predict(network, images[b], whole=False)  # stops at the decision
+        assert (early.label, early.decision_time, early.fired, early.spikes) == (
+            p.label, p.decision_time, p.fired, p.spikes
+        )  # fmt: skip
+        assert early.t_out is None
 
 
 def test_output_potentials_by_hand():
