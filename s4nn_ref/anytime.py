@@ -37,28 +37,32 @@ class Decisions:
     spikes: np.ndarray
 
 
-# columns of `sizes`, a row for each layer: kind, maps of the layer below, pooling window, widths below and here, height
-_KIND, _MAPS, _WINDOW, _WIDTH_PRE, _WIDTH_POST, _HEIGHT_POST = range(6)
+# columns of `sizes`, a row for each layer: kind, maps below and here, pooling window, widths below and here, height
+_KIND, _MAPS_PRE, _MAPS, _WINDOW, _WIDTH_PRE, _WIDTH_POST, _HEIGHT_POST = range(7)
 
 
 @njit(cache=True, error_model="numpy")
-def _weighted_step(maps, first, position, offset, w, arriving, n, v, done, touched, mark, v_th, leaving):
+def _weighted_step(size, first, position, offset, w, arriving, n, v, seen, image, touched, mark, v_th, leaving):
     """Add n arriving spikes, test the positions they reach; returns the number of neurons that fire, in `leaving`.
 
-    maps : of the layer below   first, position, offset : its fan-out   w (R, M), columns padded as for if_conv
-    v, done (P, M): potentials, and which neurons have fired; touched, mark (P,): scratch; mark holds zeros.
+    size : of the layer   first, position, offset : fan-out of the layer below   w (R, M), columns padded as for if_conv
+    v (P, M) : potentials, valid where seen (P,) holds the number of this image; -inf for neurons that have fired
+    touched, mark (P,) : scratch; mark holds zeros.
     """
-    reached = 0
-    columns = w.shape[1]
+    reached, columns, zero = 0, w.shape[1], splat(v_th - v_th)
     for s in range(n):
-        pixel = arriving[s] // maps
-        c = arriving[s] - pixel * maps
+        pixel = arriving[s] // size[_MAPS_PRE]
+        c = arriving[s] - pixel * size[_MAPS_PRE]
         for i in range(first[pixel], first[pixel + 1]):
             p, row = np.int64(position[i]), np.int64(offset[i]) + c
             if mark[p] == 0:
                 mark[p] = 1
                 touched[reached] = p
                 reached += 1
+                if seen[p] != image:  # the first spike to come here
+                    seen[p] = image
+                    for block in range(0, columns, LANES):
+                        store(v, p, block, zero)
             for block in range(0, columns, LANES):
                 store(v, p, block, load(v, p, block) + load(w, row, block))  # Eq. 2
     touched[:reached].sort()  # spikes leave in the order of their index
@@ -69,10 +73,10 @@ def _weighted_step(maps, first, position, offset, w, arriving, n, v, done, touch
         for block in range(0, columns, LANES):
             if not any_lane(load(v, p, block) >= theta):
                 continue
-            for m in range(block, min(block + LANES, done.shape[1])):
-                if v[p, m] >= v_th and done[p, m] == 0:  # Eq. 3
-                    done[p, m] = 1
-                    leaving[fired] = p * done.shape[1] + m
+            for m in range(block, min(block + LANES, size[_MAPS])):
+                if v[p, m] >= v_th:  # Eq. 3
+                    v[p, m] = -np.inf  # never again
+                    leaving[fired] = p * size[_MAPS] + m
                     fired += 1
     return fired
 
@@ -80,7 +84,7 @@ def _weighted_step(maps, first, position, offset, w, arriving, n, v, done, touch
 @njit(cache=True, error_model="numpy")
 def _pool_step(size, arriving, n, done, leaving):
     """Pass on the first spike of each window; returns the number of pooling neurons that fire, in `leaving`."""
-    fired, maps = 0, size[_MAPS]
+    fired, maps = 0, size[_MAPS_PRE]
     for s in range(n):
         pixel = arriving[s] // maps
         c = arriving[s] - pixel * maps
@@ -97,11 +101,14 @@ def _pool_step(size, arriving, n, done, leaving):
 
 
 @njit(cache=True, error_model="numpy")
-def _decide_image(t_in, b, sizes, first, position, offset, w, v_th, bound, v, done, shard, scratch, spikes):
+def _decide_image(
+    t_in, b, sizes, first, position, offset, w, v_th, bound, v, seen, done, images, shard, scratch, spikes
+):
     """Decision of image b; overwrites spikes (layers + 1,); returns label and decision time."""
     top, t_max = len(w) - 1, bound.size
-    for i in range(len(w)):
-        v[i][shard] = 0
+    images[shard] += 1
+    v[top][shard] = 0
+    for i in range(top):
         done[i][shard] = 0
     spikes[:] = 0
     order, begin = spikes_in_time_order(t_in, b, t_max), 0
@@ -120,8 +127,8 @@ def _decide_image(t_in, b, sizes, first, position, offset, w, v_th, bound, v, do
                 n = _pool_step(sizes[i], arriving, n, done[i][shard], leaving)
             else:
                 n = _weighted_step(
-                    sizes[i, _MAPS], first[i], position[i], offset[i], w[i], arriving, n, v[i][shard], done[i][shard],
-                    touched, mark, v_th, leaving,
+                    sizes[i], first[i], position[i], offset[i], w[i], arriving, n, v[i][shard], seen[i][shard],
+                    images[shard], touched, mark, v_th, leaving,
                 )  # fmt: skip
             spikes[i + 1] += n
             arriving, leaving = leaving, arriving
@@ -136,13 +143,28 @@ def _decide_image(t_in, b, sizes, first, position, offset, w, v_th, bound, v, do
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _decide(t_in, sizes, first, position, offset, w, v_th, bound, v, done, scratch, label, time, spikes):
+def _decide(t_in, sizes, first, position, offset, w, v_th, bound, v, seen, done, images, scratch, label, time, spikes):
     """Decisions of a batch: t_in int16 (B, H*W*C), work arrays with a leading axis of shards; overwrites the rest."""
     n, n_shards = t_in.shape[0], scratch.shape[0]
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             label[b], time[b] = _decide_image(
-                t_in, b, sizes, first, position, offset, w, v_th, bound, v, done, shard, scratch[shard], spikes[b]
+                t_in,
+                b,
+                sizes,
+                first,
+                position,
+                offset,
+                w,
+                v_th,
+                bound,
+                v,
+                seen,
+                done,
+                images,
+                shard,
+                scratch[shard],
+                spikes[b],
             )
 
 
@@ -155,21 +177,23 @@ class Anytime:
         self.network = network
         weights = iter(zip(network.matrices(network.parameters), network._fan_out, strict=True))
         nothing = np.zeros(1, np.int32), np.zeros(1, np.uint32), np.zeros(1, np.uint32), np.zeros((1, 1), network.dtype)
-        sizes, parts, v, done, shape, largest = [], [], [], [], network.input_shape, int(np.prod(network.input_shape))
+        sizes, parts, v, seen, done = [], [], [], [], []
+        shape, largest = network.input_shape, int(np.prod(network.input_shape))
         for layer in network.layers:
             post, pool = layer.shape_post, layer.kind == "pool"
             w, fan = (None, None) if pool else next(weights)
             if layer is not network.layers[-1] and not pool:
                 w = _padded(w)
             parts.append(nothing if pool else (fan.first, fan.position, fan.offset, w))
-            sizes.append((POOL if pool else WEIGHTED, shape[2], layer.window, shape[1], post[1], post[0]))
+            sizes.append((POOL if pool else WEIGHTED, shape[2], post[2], layer.window, shape[1], post[1], post[0]))
             v.append(np.zeros((N_SHARDS, 1 if pool else post[0] * post[1], parts[-1][3].shape[1]), network.dtype))
-            done.append(np.zeros((N_SHARDS, post[0] * post[1], post[2]), np.uint8))
+            seen.append(np.zeros((N_SHARDS, post[0] * post[1]), np.int64))
+            done.append(np.zeros((N_SHARDS, post[0] * post[1] if pool else 0, post[2]), np.uint8))
             shape, largest = post, max(largest, int(np.prod(post)))
         self._v_th, self._bound = network.reaching(network.v_th)[()], network.reaching(network.output_bound())
         self._sizes = np.array(sizes)
         self._arrays = tuple(zip(*parts, strict=True))
-        self._work = tuple(v), tuple(done)
+        self._work = tuple(v), tuple(seen), tuple(done), np.zeros(N_SHARDS, np.int64)
         self._scratch = np.zeros((N_SHARDS, 4, largest), np.int64)
 
     def decide(self, t_in: np.ndarray) -> Decisions:
