@@ -18,7 +18,6 @@ from report import markdown
 from scaling import scaling, threads_on_trained
 
 from s4nn_ref.errors import InputError
-from s4nn_ref.progress import images_bar
 from s4nn_ref.record import environment
 from s4nn_ref.storage import write_json
 
@@ -44,21 +43,21 @@ def main(argv=None) -> int:
         "peers": [],
         "online": [],
     }
+    steps = [
+        *(("speed", f"{name}, {weights} weights", lambda n=name, w=weights: speed(Work(n, w, args.data), rounds))
+          for name, weights in works),
+        *(("peers", f"{name}, {weights} weights",
+           lambda n=name, w=weights: peers(Work(n, w, args.data, PEER_BATCH).with_exact_sums(), rounds))
+          for name, weights in works),
+        *(("online", name, lambda n=name: peer_online(n, rounds, args.data)) for name in online),
+    ]  # fmt: skip
     try:
-        with images_bar(2 * len(works) + len(online) + 2, "bench") as advance:
-            for name, weights in works:
-                result["speed"].append(speed(Work(name, weights, args.data), rounds))
-                advance(1)
-            for name, weights in works:
-                result["peers"].append(peers(Work(name, weights, args.data, PEER_BATCH).with_exact_sums(), rounds))
-                advance(1)
-            for name in online:
-                result["online"].append(peer_online(name, rounds, args.data))
-                advance(1)
-            result["threads"] = threads_on_trained(NETWORKS, args.data, rounds)
-            advance(1)
-            result["scaling"] = scaling(rounds)
-            advance(1)
+        for i, (section, what, measure) in enumerate(steps):
+            print(f"{i + 1} of {len(steps) + 2}: {section}, {what}", file=sys.stderr, flush=True)
+            result[section].append(measure())
+        print("threads and scaling", file=sys.stderr, flush=True)
+        result["threads"] = threads_on_trained(NETWORKS, args.data, rounds)
+        result["scaling"] = scaling(rounds)
     except InputError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ from s4nn_ref.config import read_config
 from s4nn_ref.data import load
 from s4nn_ref.encoding import encode
 
-PEER_BATCH = 8  # images for the slow ones, and for ours beside them
+PEER_BATCH = 4  # images for the slow ones, and for ours beside them
 
 
 def peer_time_stepped(work: Work, rounds: int) -> dict:
@@ -114,7 +114,7 @@ def peer_online(name: str, rounds: int, data_dir) -> dict:
     config = read_config(ROOT / "experiments" / f"{name}.toml")
     dataset = load(config.data.dataset, "test", data_dir).head(500)
     ours = ALGORITHMS[config.learning.algorithm](config, np.random.default_rng(0), 1)
-    weights, t_max = [w.T.astype(np.float64) for w in ours.w], config.network.t_max
+    weights, t_max = [w.T.astype(np.float64) for w in ours.layers.w], config.network.t_max
     t_in = encode(dataset.images, t_max, config.data.rounding).reshape(500, -1).astype(int)
     eta, decay, gamma = config.optimiser.eta, config.optimiser.weight_decay, config.learning.lam
     fact = np.full(len(weights), config.learning.fact)
