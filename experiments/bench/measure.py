@@ -9,11 +9,10 @@ import numba
 import numpy as np
 from numba import njit
 
-from s4nn_ref import dense, kernels, race
+from s4nn_ref import data, dense, kernels, race
 from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.anytime import Anytime
 from s4nn_ref.config import config_of_dict
-from s4nn_ref.data import load
 from s4nn_ref.encoding import encode
 from s4nn_ref.lanes import LANES, load, store
 from s4nn_ref.storage import read_weights
@@ -82,7 +81,7 @@ class Work:
         if weights == "initial":
             network.initialise(config.network.init, np.random.default_rng(0))
         self.name, self.weights, self.network, self.config = name, weights, network, config
-        dataset = load(config.data.dataset, "test", data_dir).head(batch)
+        dataset = data.load(config.data.dataset, "test", data_dir).head(batch)
         self.images, self.labels = dataset.images, dataset.labels
         self.t_in = encode(self.images, network.t_max, config.data.rounding)
         self.grad = network.gradients()
