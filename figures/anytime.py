@@ -63,7 +63,7 @@ def draw(run: Run) -> Figure:
         ylim=(0, 101),
         title=f"{run.title}, first {len(run.test.labels[:N_IMAGES])} test images",
     )
-    left.legend(frameon=False, loc="lower right")
+    left.legend(frameon=False, loc="best")
     left.grid()
     right.plot(c.spikes, 100 * c.accuracy, color=GREEN)
     right.set(xlabel="spikes per image until then", ylabel="accuracy (%)", ylim=(0, 101),

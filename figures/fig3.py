@@ -55,7 +55,7 @@ def draw(run: Run) -> Figure:
                        label=run.classes[c])  # fmt: skip
     bound = run.network.output_bound()
     axes["v"].plot(steps, bound, color=BLACK, ls=":", lw=1)
-    axes["v"].annotate("threshold", (run.network.t_max, bound[-1]), ha="right", va="bottom", fontsize=8)
+    axes["v"].annotate("threshold", (0.5, bound[0]), ha="left", va="bottom", fontsize=8)
     axes["v"].axvline(p.decision_time, color=BLACK, lw=0.8)
     said = f"output {run.classes[p.label]} fires first, t = {p.decision_time}" if p.fired else "no output fires"
     low, high = p.potentials.min(), max(p.potentials.max(), bound.max())

@@ -93,7 +93,7 @@ def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Predict
             right.plot(steps, v, color=f"C{c % 10}", ls=dashes, label=str(c), drawstyle="steps-post", **emphasis)
         bound = network.output_bound()
         right.plot(steps, bound, color="black", lw=1, ls=":")
-        right.annotate("threshold", (network.t_max, bound[-1]), va="bottom", ha="right", fontsize=8)
+        right.annotate("threshold", (0.5, bound[0]), va="bottom", ha="left", fontsize=8)
         said = f"class {p.label} at t = {p.decision_time}" if p.fired else f"class {p.label}, no output spike"
         if p.fired:
             right.axvline(p.decision_time, color="black", lw=1, alpha=0.5)
