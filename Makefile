@@ -12,7 +12,7 @@ help:
 	@echo "make mnist-literal  the paper's printed settings"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
 	@echo "make predecessors   train S4NN and BS4NN on MNIST and Fashion-MNIST"
-	@echo "make bench          measure the kernels, about 10 minutes; run it with nothing beside it"
+	@echo "make bench          measure the kernels, about 6 minutes; run it with nothing beside it"
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
 	@echo "make tables         write the tables from the shipped records"
 	@echo "make test-plain     the kernel tests without compilation"

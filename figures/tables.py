@@ -44,7 +44,7 @@ def records_of(experiment: str, results: Path) -> list[dict]:
 
 def measured(experiment: str, results: Path) -> list[str] | None:
     """Cells of an experiment's row: strict, first spike, lenient, the authors' count, tied, silent, seeds; None without
-    records. Records of version 0.1.0 lack what the authors' count of silent images needs."""
+    records. Older records lack what the authors' count of silent images needs."""
     tests = [record["selected"]["test"] for record in records_of(experiment, results)]
     if not tests:
         return None

@@ -136,7 +136,7 @@ def _decide_image(
             for m in range(v_out.size):
                 v_out[m] += w[top][arriving[s], m]  # Eq. 2
         best = v_out.argmax()  # D20: the larger potential wins, then the lower index
-        if v_out[best] >= bound[t]:  # Eq. 3
+        if v_out[best] >= bound[t]:  # Eq. 3, D25
             spikes[top + 1] = (v_out >= bound[t]).sum()
             return best, t
     return v_out.argmax(), t_max
@@ -149,23 +149,9 @@ def _decide(t_in, sizes, first, position, offset, w, v_th, bound, v, seen, done,
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             label[b], time[b] = _decide_image(
-                t_in,
-                b,
-                sizes,
-                first,
-                position,
-                offset,
-                w,
-                v_th,
-                bound,
-                v,
-                seen,
-                done,
-                images,
-                shard,
-                scratch[shard],
+                t_in, b, sizes, first, position, offset, w, v_th, bound, v, seen, done, images, shard, scratch[shard],
                 spikes[b],
-            )
+            )  # fmt: skip
 
 
 class Anytime:

@@ -254,7 +254,7 @@ def _in_range(config: Config) -> None:
 
 
 def _fits_algorithm(config: Config, kinds: set[str]) -> None:
-    """Raise InputError on settings that the algorithm would not follow; kinds : of the weighted layers."""
+    """Raise InputError on settings that the algorithm would not follow; kinds : of the layers."""
     n, le, o, t = config.network, config.learning, config.optimiser, config.training
     online = le.algorithm != "ds4nn"
     own = {"algorithm", "lam", *(("revive",) if le.algorithm == "s4nn" else ("fact", "eta_fact"))}
@@ -267,7 +267,7 @@ def _fits_algorithm(config: Config, kinds: set[str]) -> None:
     ]  # fmt: skip
     if online:
         plain = o.rule == "sgd" and o.schedule == "constant" and not (o.ema or o.warmup)
-        decays = [eta * decay for eta, decay in zip(o.eta, o.weight_decay, strict=False)]
+        decays = [eta * decay for eta, decay in zip(o.eta, o.weight_decay, strict=True)]
         needed += [
             ("network.structure", kinds == {"dense"}, "dense layers only, e.g. 784-400-10"),
             ("network.bound", n.bound == (1.0, 1.0, 1.0), "[1, 1, 1], a constant threshold"),
@@ -287,7 +287,6 @@ def _checked(config: Config) -> Config:
     _in_range(config)
     n = config.network
     layers = parse_structure(n.structure, n.input_shape, n.padding)
-    _fits_algorithm(config, {layer.kind for layer in layers})
     weighted = [layer.token for layer in layers if layer.geometry]
     per_layer = {}
     for where, values in (("eta", config.optimiser.eta), ("weight_decay", config.optimiser.weight_decay)):
@@ -304,7 +303,9 @@ def _checked(config: Config) -> Config:
             f"network.init has {len(n.init)} ranges, but {n.structure} has {len(weighted)} weighted layers "
             f"({', '.join(weighted)}); give one [low, high] per layer"
         )
-    return replace(config, optimiser=replace(config.optimiser, **per_layer))
+    config = replace(config, optimiser=replace(config.optimiser, **per_layer))
+    _fits_algorithm(config, {layer.kind for layer in layers})
+    return config
 
 
 def config_of_dict(table: dict, name: str = "") -> Config:

@@ -30,7 +30,7 @@ def if_dense(t_pre, b, w, bound, t_post, t_peak, v_peak, v, v_late):
             for m in range(v.size):
                 v[m] += row[m]  # Eq. 2
             s += 1
-        if s > before or (t > 0 and theta < bound[t - 1]):
+        if s > before or (t > 0 and theta < bound[t - 1]):  # D25
             for m in range(v.size):  # selections instead of branches: the compiler makes vectors of them
                 waits = t_post[m] == t_max
                 fires = waits & (v[m] >= theta)  # Eq. 3

@@ -14,7 +14,7 @@ class Responses:
 
     t_out, v_peak, v_end : (n, classes), of the output neurons: firing times (t_max = silent), potentials at the spike,
         potentials at the end
-    v_late : (n, classes), potentials dense.BEFORE_END steps before t_max; None in records of version 0.1.0
+    v_late : (n, classes), potentials dense.BEFORE_END steps before t_max; None in older records
     spikes : int32 (n, layers + 1), spikes of each layer, input first, up to and including the decision
     silent_hidden : (n,), share of the convolutional and dense hidden neurons silent during the whole simulation
     never_fired : share of those neurons that are silent for every image

@@ -120,7 +120,7 @@ class Network:
         return (v_th or self.v_th) * (start + (end - start) * passed**power)
 
     def reaching(self, v_th) -> np.ndarray:
-        """The smallest potential, in the network's precision, that makes a neuron with threshold v_th fire."""
+        """The smallest potential, in the network's precision, that makes a neuron with threshold v_th fire (D26)."""
         v_th = np.asarray(v_th, self.dtype)
         return np.nextafter(v_th, self.dtype.type(np.inf)) if self.strict else v_th
 

@@ -48,7 +48,7 @@ def race_cost(v, label, bound, noise, readout, error):
             total += winner[s, i]
         for i in range(classes):
             winner[s, i] /= total
-        rate[s] = total * np.exp(min((largest - bound[s]) / noise, _LARGEST))
+        rate[s] = total * np.exp(min((largest - bound[s]) / noise, _LARGEST))  # D15, D25
         later[s] = survival * np.exp(-rate[s])
         first[s] = -survival * np.expm1(-rate[s])
         right += first[s] * winner[s, label]

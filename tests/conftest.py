@@ -48,6 +48,35 @@ batch = 12
 """
 
 
+def online_toml(algorithm, key="", order="file", structure="784-20-10", init="[[0, 3], [0, 25]]") -> str:
+    """A small experiment in the conventions of S4NN; key : a line more in [learning]."""
+    return f"""
+[network]
+structure = "{structure}"
+init = {init}
+t_max = 256
+strict = true
+delay = 1
+
+[data]
+dataset = "tiny"
+validation = 40
+
+[learning]
+algorithm = "{algorithm}"
+{key}
+
+[optimiser]
+rule = "sgd"
+schedule = "constant"
+
+[training]
+epochs = 3
+order = "{order}"
+select = "last"
+"""
+
+
 def idx_bytes(array: np.ndarray) -> bytes:
     """An IDX file of unsigned bytes."""
     return struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()

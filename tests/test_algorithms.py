@@ -177,6 +177,7 @@ def test_neurons_that_hardly_fire_start_anew(images):
         ({"learning": {"fact": 4.0}}, "learning.fact = 5.0"),
         ({"optimiser": {"warmup": 1.0}}, "warm-up"),
         ({"optimiser": {"weight_decay": 5.0}}, "below 1 / eta"),
+        ({"optimiser": {"weight_decay": [0.0, 5.0]}}, "below 1 / eta"),
         ({"training": {"silent": 0.1}}, "training.silent = 0"),
     ],
 )

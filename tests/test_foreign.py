@@ -2,27 +2,11 @@
 
 import numpy as np
 import pytest
+from conftest import online_toml
 
 from s4nn_ref.storage import read_weights
 
-TOML = """
-[network]
-structure = "784-6-10"
-init = [[0, 5], [0, 48]]
-t_max = 256
-strict = true
-delay = 1
-
-[data]
-dataset = "tiny"
-
-[learning]
-algorithm = "s4nn"
-
-[optimiser]
-rule = "sgd"
-schedule = "constant"
-"""
+TOML = online_toml("s4nn", structure="784-6-10")
 
 
 @pytest.fixture
@@ -113,7 +97,7 @@ def test_pickles_are_refused_unless_asked_for(s4nn, files):
         (lambda d: np.save(d / "w1.npy", np.zeros((10, 1, 1))), "needs numbers of shape"),
         (lambda d: (d / "w1.npy").write_bytes(b"no array"), "w1.npy"),
         (lambda d: (d / "w1.npy").unlink(), "not found"),
-        (lambda d: (d / "net.toml").write_text(TOML.replace("784-6-10", "784-6-6-10").replace("48]]", "48], [0, 1]]")),
+        (lambda d: (d / "net.toml").write_text(TOML.replace("784-6-10", "784-6-6-10").replace("25]]", "25], [0, 1]]")),
          "2 arrays for the 3 layers"),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, online_toml
 
 from s4nn_ref.config import OptimiserConfig, read_config
 from s4nn_ref.data import load
@@ -141,33 +141,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml
     assert second.best_epoch == whole.best_epoch
 
 
-ONLINE = """
-[network]
-structure = "784-20-10"
-init = [[0, 3], [0, 25]]
-t_max = 256
-strict = true
-delay = 1
-
-[data]
-dataset = "tiny"
-validation = 40
-
-[learning]
-algorithm = "{algorithm}"
-{key}
-
-[optimiser]
-rule = "sgd"
-schedule = "constant"
-
-[training]
-epochs = 3
-order = "{order}"
-select = "last"
-"""
-
-
 @pytest.mark.parametrize(
     ("algorithm", "key", "order"), [("s4nn", "revive = 0.9", "file"), ("bs4nn", "fact = 12", "drawn")]
 )
@@ -176,7 +149,7 @@ def test_a_resumed_online_run_equals_an_uninterrupted_one(
     training, tmp_path, tiny_toml, monkeypatch, stop_after, algorithm, key, order
 ):
     monkeypatch.setattr(f"s4nn_ref.algorithms.{algorithm}.PRESENTED", 100)
-    tiny_toml.write_text(ONLINE.format(algorithm=algorithm, key=key, order=order))
+    tiny_toml.write_text(online_toml(algorithm, key, order))
     whole, first, second = training(), training(), training()
     assert whole.run(tmp_path / "whole.npz", Progress())
     assert whole.batches == 3
@@ -193,7 +166,7 @@ def test_a_resumed_online_run_equals_an_uninterrupted_one(
 def test_orders(training, tiny_toml):
     orders = {}
     for order in ("file", "drawn", "shuffled"):
-        tiny_toml.write_text(ONLINE.format(algorithm="s4nn", key="", order=order))
+        tiny_toml.write_text(online_toml("s4nn", order=order))
         orders[order] = training()._order()
     assert orders["file"].tolist() == list(range(260))
     assert sorted(orders["shuffled"]) == list(range(260))

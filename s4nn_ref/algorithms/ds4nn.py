@@ -96,13 +96,14 @@ class DS4NN:
     def _output_error(self, t_out, labels) -> tuple[np.ndarray, np.ndarray]:
         """dE/dt of the output neurons (B, classes) and the cost of each image, for errors on firing times."""
         le, t_max = self.config.learning, self.config.network.t_max
-        if le.error == "s4nn":
-            return s4nn_error(t_out, labels, le.lam, t_max)
         if le.error == "mostafa":
             return mostafa_error(t_out, labels, t_max)
         if le.error == "comsa":
             return comsa_error(t_out, labels, t_max)
-        e = temporal_error(t_out, labels, le.lam, t_max, le.hinge)
+        if le.error == "s4nn":
+            e = s4nn_error(t_out, labels, le.lam, t_max)
+        else:
+            e = temporal_error(t_out, labels, le.lam, t_max, le.hinge)
         return e, cost(e)
 
     def parameters(self) -> np.ndarray:

@@ -116,7 +116,7 @@ def _learn(t_in, labels, v_th, gamma, t_max, eta, decay, w, scale, fired, a, out
             causal_update(t_pre, t_post, (delta * (eta[k] / scale[k])).astype(w[k].dtype), w[k])
             scale[k] *= 1.0 - eta[k] * decay[k]
             if k > 0:
-                causal_delta(t_pre, t_post, delta * scale[k], w[k], a.delta[k - 1])
+                causal_delta(t_pre, t_post, delta * scale[k], w[k], a.delta[k - 1])  # scale_k: normalise drops it
 
 
 class Layers:
