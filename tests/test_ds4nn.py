@@ -171,3 +171,16 @@ def test_figures_of_merit_by_hand():
     assert f["mrn"]["total_without_pooling"] == pytest.approx((15 + 16 + 16 + 28 + 28) / 5)
     assert f["mrn"]["layers"]["0:input"] == 14
     assert f["dead"] == {"per_image": 0.5, "always": 0.25}
+
+
+def test_the_authors_count_by_hand():
+    """Any tie is right; a silent image goes to the largest potential before the end, not to that at the end."""
+    t_out = np.array([[6, 6], [10, 10], [10, 10]], np.int16)
+    v = np.array([[110, 120], [50, 60], [50, 60.0]])
+    v_late, v_end = v[:, ::-1], v
+    spikes, labels = np.ones((3, 2), int), np.array([0, 0, 1])
+    r = Responses(t_out, v, v_end, spikes, np.zeros(3), 0.0, ("input", "2"), 10, v_late)
+    assert figures_of_merit(r, labels)["accuracy_authors"] == 2 / 3  # images 0 and 1; by v_end 0 and 2
+    labels = np.array([0, 0, 0])
+    assert figures_of_merit(r, labels)["accuracy_authors"] == 1.0
+    assert figures_of_merit(r, labels)["accuracy_strict"] == 0.0
