@@ -26,8 +26,9 @@ class DataConfig:
 @dataclass(frozen=True)
 class NetworkConfig:
     """The network. init: (low, high) of each weighted layer's uniform initial weights, potential units (Table 1);
-    bound: (start, end, power) of the output threshold that falls with time, in units of v_th (D25); strict, delay: a
-    neuron fires where V > v_th, and its spike leaves so many steps later (D26)."""
+    bound: (start, end, power) of the output threshold that falls with time, in units of v_th (D25); hidden_bound: of
+    the hidden layers' (D29); strict, delay: a neuron fires where V > v_th, and its spike leaves so many steps later
+    (D26)."""
 
     structure: str
     init: tuple[tuple[float, float], ...]
@@ -37,6 +38,7 @@ class NetworkConfig:
     v_th: float = 100.0  # section 3.1
     pool_ties: typing.Literal["index", "potential"] = "index"
     bound: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    hidden_bound: tuple[float, float, float] = (1.0, 1.0, 1.0)
     strict: bool = False
     delay: int = 0
 
@@ -214,7 +216,8 @@ def _in_range(config: Config) -> None:
     rules = [
         ("network.t_max", n.t_max, 1 <= n.t_max < 2**14, "in 1..16383"),
         ("network.v_th", n.v_th, n.v_th > 0, "> 0"),
-        ("network.bound", n.bound, min(n.bound) > 0 and n.bound[0] >= n.bound[1], "start >= end > 0, power > 0"),
+        *((f"network.{key}", bound, min(bound) > 0 and bound[0] >= bound[1], "start >= end > 0, power > 0")
+          for key, bound in (("bound", n.bound), ("hidden_bound", n.hidden_bound))),
         ("network.input_shape", n.input_shape, min(n.input_shape) >= 1, "positive"),
         ("network.init", n.init, all(low <= high for low, high in n.init), "pairs [low, high] with low <= high"),
         ("network.delay", n.delay, 0 <= n.delay <= 1, "0 or 1"),
@@ -266,14 +269,15 @@ def _fits_algorithm(config: Config, kinds: set[str]) -> None:
           for f in fields(LearningConfig) if f.name in strange),
     ]  # fmt: skip
     if online:
-        plain = o.rule == "sgd" and o.schedule == "constant" and not (o.ema or o.warmup)
+        plain = o.rule == "sgd" and not o.ema
         decays = [eta * decay for eta, decay in zip(o.eta, o.weight_decay, strict=True)]
         needed += [
             ("network.structure", kinds == {"dense"}, "dense layers only, e.g. 784-400-10"),
-            ("network.bound", n.bound == (1.0, 1.0, 1.0), "[1, 1, 1], a constant threshold"),
+            *((f"network.{key}", bound == (1.0, 1.0, 1.0), "[1, 1, 1], a constant threshold")
+              for key, bound in (("bound", n.bound), ("hidden_bound", n.hidden_bound))),
             ("training.batch", t.batch == 1, "1"),
             ("training.silent", t.silent == 0, "0"),
-            ("optimiser.rule", plain, '"sgd" with schedule "constant", without average and warm-up'),
+            ("optimiser.rule", plain, '"sgd", without average'),
             ("optimiser.weight_decay", max(decays) < 1 if le.algorithm == "s4nn" else not any(o.weight_decay),
              "a value below 1 / eta" if le.algorithm == "s4nn" else "0"),
         ]  # fmt: skip

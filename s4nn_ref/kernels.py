@@ -116,36 +116,49 @@ def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
 
 
 @njit(cache=True, error_model="numpy")
-def _integrate(p, fan, shard, w, first, v_th):
-    """Lanes of neurons first .. of position p: the peak of the potential and its step."""
+def _integrate(p, fan, shard, w, first, v_th, urgency):
+    """Lanes of neurons first .. of position p: the peak of the potential and its step, up to the spike if there is one.
+
+    urgency : (t_max,), never falling, is added to the potential in each step (D29)
+    """
     zero, theta = splat(v_th - v_th), splat(v_th)
     v, peak, when = zero, zero, splat(np.int32(-1))
     begin = p * (fan.spike.shape[1] // fan.end.shape[1])
     for s in range(begin, np.int64(fan.end[shard, p])):
         spike = fan.spike[shard, s]
         v = v + load(w, spike & _ROW, first)  # Eq. 2
-        t = spike >> 32
-        if fan.spike[shard, s + 1] >> 32 != t:  # all spikes of a step before the test
-            rises = (v > peak) & (peak < theta)  # a new maximum, and not yet fired
-            peak = where(rises, v, peak)
+        t, until = spike >> 32, fan.spike[shard, s + 1] >> 32
+        if until != t:  # all spikes of a step before the test
+            u = v + splat(urgency[until - 1])  # the most before the next spike
+            rises = (u > peak) & (peak < theta)  # a new maximum, and not yet fired
+            if urgency[until - 1] > urgency[t]:
+                if any_lane(rises & (u >= theta)):
+                    for step in range(t, until):  # D29: in which step was it reached?
+                        u_step = v + splat(urgency[step])
+                        fires = (u_step >= theta) & (peak < theta)
+                        peak = where(fires, u_step, peak)
+                        when = where(fires, splat(np.int32(step)), when)
+                    rises = rises & (peak < theta)
+                t = until - 1
+            peak = where(rises, u, peak)
             when = where(rises, splat(np.int32(t)), when)
     return peak, when
 
 
 @njit(cache=True, error_model="numpy")
-def _if_conv_image(fan, shard, w, v_th, geometry, window, by_potential, t_max, t_post, t_peak, v_peak, winner):
+def _if_conv_image(fan, shard, w, v_th, urgency, geometry, window, by_potential, t_post, t_peak, v_peak, winner):
     """if_conv of one image from its lists of spikes; overwrites the rest, (P'', M)."""
     columns = geometry.width_post // window
-    theta, silent = splat(v_th), splat(np.int32(t_max))
+    theta, silent = splat(v_th), splat(np.int32(urgency.size))
     for first in range(0, geometry.maps_post, LANES):
         for q in range(t_post.shape[0]):
             corner = (q // columns) * window * geometry.width_post + (q % columns) * window
-            best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th)
+            best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th, urgency)
             best_t = where(best_v >= theta, best_peak, silent)  # Eq. 3
             best = splat(np.int32(0))
             for k in range(1, window * window):
                 p = corner + (k // window) * geometry.width_post + k % window
-                peak, when = _integrate(p, fan, shard, w, first, v_th)
+                peak, when = _integrate(p, fan, shard, w, first, v_th, urgency)
                 t = where(peak >= theta, when, silent)  # Eq. 3
                 earlier = t < best_t
                 if by_potential:  # D8
@@ -160,12 +173,14 @@ def _if_conv_image(fan, shard, w, v_th, geometry, window, by_potential, t_max, t
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def if_conv(t_pre, w, v_th, geometry, window, by_potential, t_max, fan, t_post, t_peak, v_peak, winner):
+def if_conv(t_pre, w, v_th, urgency, geometry, window, by_potential, fan, t_post, t_peak, v_peak, winner):
     """First threshold crossing of hidden IF neurons, convolution or dense, and the pooling behind them (Eqs. 2-3).
 
     t_pre   : int16 (B, H*W*C), time steps; t_max = silent
     w       : float (R, M), potential units; columns padded to a multiple of LANES
     v_th    : scalar of w's type, > 0
+    urgency : of w's type (t_max,), below v_th and never falling: added to the potentials of neurons that a spike has
+              reached (D29)
     window  : side of the spike-pooling behind the layer, 1 for none; by_potential as in spike_pool
     fan     : FanOut
     Overwrites t_post, t_peak, v_peak (B, P'', M), of the P'' = (H' // window) (W' // window) pooling neurons, or of the
@@ -176,9 +191,9 @@ def if_conv(t_pre, w, v_th, geometry, window, by_potential, t_max, fan, t_post, 
     n, n_shards = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0])
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
-            spikes_of_positions(t_pre, b, geometry.maps_pre, t_max, fan, shard)
+            spikes_of_positions(t_pre, b, geometry.maps_pre, urgency.size, fan, shard)
             _if_conv_image(
-                fan, shard, w, v_th, geometry, window, by_potential, t_max, t_post[b], t_peak[b], v_peak[b],
+                fan, shard, w, v_th, urgency, geometry, window, by_potential, t_post[b], t_peak[b], v_peak[b],
                 winner[b % winner.shape[0]],
             )  # fmt: skip
 

@@ -28,7 +28,8 @@ class LayerState:
 
     t_post : int16 (B, H', W', M), firing times; t_max where silent
     t_peak : int16, step of the largest potential up to and including the threshold crossing; -1 where never above 0
-    v_peak : float, that potential; for a neuron that fired, the potential at its spike
+    v_peak : float, that potential; for a neuron that fired, the potential at its spike. In hidden layers the urgency
+             of D29 is part of it
     winner : int16, pooling only: place in its window, row by row, of the neuron whose spike was passed on
     v_end  : float (B, M), output layer only: the potential after the last spike
     v_late : float (B, M), output layer only: the potential dense.BEFORE_END steps before t_max
@@ -59,6 +60,7 @@ class Network:
     padding     : "valid" or "same"
     pool_ties   : "index" or "potential": which of several earliest neurons of a pooling window takes its error (D8)
     bound       : (start, end, power), how the output threshold falls with time, see `output_bound` (D25)
+    hidden_bound : the same for the hidden layers (D29)
     strict      : a neuron fires where V > v_th, not where V >= v_th (D26)
     delay       : steps between reaching threshold and the spike, 0 or 1 (D26)
     dtype       : float32, or float64 for gradient checks
@@ -69,7 +71,8 @@ class Network:
     """
 
     def __init__(self, structure, input_shape=(28, 28, 1), t_max=100, v_th=100.0, padding="valid", pool_ties="index",
-                 bound=(1.0, 1.0, 1.0), strict=False, delay=0, dtype=np.float32):  # fmt: skip
+                 bound=(1.0, 1.0, 1.0), hidden_bound=(1.0, 1.0, 1.0), strict=False, delay=0,
+                 dtype=np.float32):  # fmt: skip
         self.structure, self.input_shape, self.padding, self.pool_ties = (
             structure,
             tuple(input_shape),
@@ -77,7 +80,8 @@ class Network:
             pool_ties,
         )
         self.t_max, self.v_th, self.dtype = int(t_max), float(v_th), np.dtype(dtype)
-        self.bound, self.strict, self.delay = tuple(map(float, bound)), strict, delay
+        self.bound, self.hidden_bound = tuple(map(float, bound)), tuple(map(float, hidden_bound))
+        self.strict, self.delay = strict, delay
         self.layers: tuple[LayerSpec, ...] = parse_structure(structure, self.input_shape, padding)
         self.geometries = [layer.geometry for layer in self.layers if layer.geometry]
         sizes = [g.receptive_field * g.maps_post for g in self.geometries]
@@ -115,9 +119,19 @@ class Network:
 
         v_th : in place of the network's (D11)   ->   float64 (t_max,), potential units
         """
-        start, end, power = self.bound
+        return self._falling(self.bound, v_th or self.v_th)
+
+    def hidden_urgency(self) -> np.ndarray:
+        """What hidden neurons gain on their threshold by its fall, v_th - threshold, in each step (D29).
+
+        ->   of the network's precision (t_max,), potential units; 0 where the threshold is constant
+        """
+        return (self.v_th - self._falling(self.hidden_bound, self.v_th)).astype(self.dtype)
+
+    def _falling(self, bound, v_th: float) -> np.ndarray:
+        start, end, power = bound
         passed = np.arange(self.t_max) / max(self.t_max - 1, 1)
-        return (v_th or self.v_th) * (start + (end - start) * passed**power)
+        return v_th * (start + (end - start) * passed**power)
 
     def reaching(self, v_th) -> np.ndarray:
         """The smallest potential, in the network's precision, that makes a neuron with threshold v_th fire (D26)."""
@@ -210,9 +224,9 @@ class Network:
         flat = (n, -1, g.maps_post)
         kernels.if_conv(
             pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]),
-            self.dtype.type(self.reaching(self.v_th)), g, window, self.pool_ties == "potential", self.t_max,
-            self._fan_out[depth], post.t_post.reshape(flat), post.t_peak.reshape(flat), post.v_peak.reshape(flat),
-            _places(post, flat),
+            self.dtype.type(self.reaching(self.v_th)), self.hidden_urgency(), g, window,
+            self.pool_ties == "potential", self._fan_out[depth], post.t_post.reshape(flat),
+            post.t_peak.reshape(flat), post.v_peak.reshape(flat), _places(post, flat),
         )  # fmt: skip
         self._delayed(post)
 
@@ -317,5 +331,6 @@ def network_of(config, dtype=np.float32) -> Network:
     """The network of an experiment (s4nn_ref.config.Config), weights zero."""
     n = config.network
     return Network(
-        n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, n.bound, n.strict, n.delay, dtype
+        n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, n.bound, n.hidden_bound, n.strict,
+        n.delay, dtype,
     )

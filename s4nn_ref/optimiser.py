@@ -64,6 +64,19 @@ def _update(w, grad, n_images, m, v, w_mean, adam, eta, decay, beta1, beta2, eps
             w_mean[i] += (one - mean) * (w[i] - w_mean[i])
 
 
+def rate(config: OptimiserConfig, step: int, steps_in_epoch: int, steps: int) -> float:
+    """Factor on the learning rates of update `step` (from 0) of a run of `steps`."""
+    epoch = step // steps_in_epoch
+    warm = min(1.0, (step + 1) / (config.warmup * steps_in_epoch)) if config.warmup else 1.0
+    if config.schedule == "step":
+        return warm * config.decay ** (epoch // config.decay_every)  # section 4: "discounts by 10% every 5 epochs"
+    if config.schedule == "exponential":
+        return warm * config.decay**epoch  # section 3.2
+    if config.schedule == "cosine":
+        return warm * 0.5 * (1.0 + math.cos(math.pi * step / max(steps, 1)))
+    return warm
+
+
 class Optimiser:
     """Gradient descent on the flat parameter vector of a network.
 
@@ -89,27 +102,13 @@ class Optimiser:
         self.w_mean = parameters.copy()
         self.step = np.zeros((), np.int64)
 
-    def rate(self) -> float:
-        """Factor on the learning rates of the next update."""
-        c = self.config
-        step = int(self.step)
-        epoch = step // self.steps_in_epoch
-        warm = min(1.0, (step + 1) / (c.warmup * self.steps_in_epoch)) if c.warmup else 1.0
-        if c.schedule == "step":
-            return warm * c.decay ** (epoch // c.decay_every)  # section 4: "discounts by 10% every 5 epochs"
-        if c.schedule == "exponential":
-            return warm * c.decay**epoch  # section 3.2
-        if c.schedule == "cosine":
-            return warm * 0.5 * (1.0 + math.cos(math.pi * step / max(self.steps, 1)))
-        return warm
-
     def update(self, grad: list[np.ndarray], n_images: int) -> None:
         """Step along the mean gradient of a batch.
 
         grad : per layer (S, R, M), whose sum over shards is the sum of dE/dw over n_images images. Zeroed.
         """
         c, scalar = self.config, self.parameters.dtype.type
-        rate = self.rate()
+        factor = rate(c, int(self.step), self.steps_in_epoch, self.steps)
         self.step += 1
         step = int(self.step)
         adam = c.rule == "adam"
@@ -119,7 +118,7 @@ class Optimiser:
         for layer, (part, shards) in enumerate(zip(self.slices, grad, strict=True)):
             _update(
                 self.parameters[part], shards.reshape(len(shards), -1), scalar(n_images), self.m[part], self.v[part],
-                self.w_mean[part], adam, scalar(rate * c.eta[layer]), scalar(c.weight_decay[layer]), scalar(c.beta1),
+                self.w_mean[part], adam, scalar(factor * c.eta[layer]), scalar(c.weight_decay[layer]), scalar(c.beta1),
                 scalar(c.beta2), scalar(c.eps), scalar(correct1), scalar(correct2), scalar(1.0),
                 scalar(1e-30), scalar(mean),
             )  # fmt: skip

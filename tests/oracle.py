@@ -37,10 +37,11 @@ def windows(shape, kernel, stride, padding):
     return height_post, width_post, top, left, (height_post - 1) * stride + kernel, (width_post - 1) * stride + kernel
 
 
-def if_neuron(trains, w, v_th, t_max):
+def if_neuron(trains, w, v_th, t_max, urgency=0.0):
     """Eqs. 2-3 for one neuron, one step after the other.
 
     trains : 0/1 (t_max + 1, synapses)   w : (synapses,)   v_th : number, or threshold of each step (t_max,)
+    urgency : added to the potential of each step once a spike has come, number or (t_max,)
     Returns t_post, t_peak, v_peak, v_end: firing time (t_max = silent), step and value of the largest potential up to
     and including the spike (-1 and 0 where never above 0; for a neuron that fired, those of its spike), potential at
     the end.
@@ -48,15 +49,16 @@ def if_neuron(trains, w, v_th, t_max):
     v, t_post, t_peak, v_peak, threshold = 0.0, t_max, -1, 0.0, np.broadcast_to(v_th, t_max)
     for t in range(t_max):  # a spike at t_max is none
         v = v + trains[t] @ w
-        if t_post == t_max:
-            if v > v_peak:
-                v_peak, t_peak = v, t
-            if v >= threshold[t]:
-                t_post, t_peak, v_peak = t, t, v
+        if t_post == t_max and trains[: t + 1].any():
+            u = v + np.broadcast_to(urgency, t_max)[t]
+            if u > v_peak:
+                v_peak, t_peak = u, t
+            if u >= threshold[t]:
+                t_post, t_peak, v_peak = t, t, u
     return t_post, t_peak, v_peak, v
 
 
-def if_conv(t_pre, w, v_th, t_max, stride=1, padding="valid"):
+def if_conv(t_pre, w, v_th, t_max, stride=1, padding="valid", urgency=0.0):
     """Eqs. 2-3 for a convolution. t_pre (H, W, C) -> t_post, t_peak, v_peak, v_end (H', W', M)."""
     maps, kernel_y, kernel_x, _ = w.shape
     assert kernel_y == kernel_x
@@ -68,7 +70,7 @@ def if_conv(t_pre, w, v_th, t_max, stride=1, padding="valid"):
             field = t_padded[y * stride : y * stride + kernel_y, x * stride : x * stride + kernel_x].ravel()
             trains = np.arange(t_max + 1)[:, None] == field
             for m in range(maps):
-                out[:, y, x, m] = if_neuron(trains, w[m].ravel(), v_th, t_max)
+                out[:, y, x, m] = if_neuron(trains, w[m].ravel(), v_th, t_max, urgency)
     return out
 
 

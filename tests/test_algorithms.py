@@ -80,6 +80,19 @@ def test_bs4nn_updates_equal_the_transcription(images, structure):
         np.testing.assert_allclose(w.T, expected, rtol=0, atol=1e-9)
 
 
+def test_the_learning_rate_falls_by_its_schedule(images):
+    keys = {"schedule": "exponential", "decay": 0.5, "weight_decay": 1e-3}
+    ours = learner(experiment("s4nn", optimiser=keys))
+    weights = [w.T.copy() for w in ours.layers.w]
+    t_in = encode(images[0], 256).reshape(UPDATES, -1)
+    for epoch in range(2):  # one call of `learn` each
+        for t, label in zip(t_in, images[1], strict=True):
+            oracle.s4nn_update(t, label, weights, [0.2 * 0.5**epoch] * 2, [1e-3] * 2, 3, 256)
+        ours.learn(*images)
+    for w, expected in zip(ours.layers.w, weights, strict=True):
+        np.testing.assert_allclose(w.T, expected, rtol=0, atol=1e-9)
+
+
 def test_a_silent_output_layer_of_bs4nn_learns_nothing(images):
     config = experiment("bs4nn", learning={"fact": 0.1})
     ours = learner(config)
@@ -175,10 +188,10 @@ def test_neurons_that_hardly_fire_start_anew(images):
         ({"learning": {"error": "race"}}, "learning.error = 'target'"),
         ({"learning": {"algorithm": "ds4nn"}}, "network.strict = false"),
         ({"learning": {"fact": 4.0}}, "learning.fact = 5.0"),
-        ({"optimiser": {"warmup": 1.0}}, "warm-up"),
         ({"optimiser": {"weight_decay": 5.0}}, "below 1 / eta"),
         ({"optimiser": {"weight_decay": [0.0, 5.0]}}, "below 1 / eta"),
         ({"training": {"silent": 0.1}}, "training.silent = 0"),
+        ({"network": {"hidden_bound": [1.5, 0.5, 1.0]}}, "network.hidden_bound"),
     ],
 )
 def test_settings_that_an_algorithm_does_not_follow_are_refused(changes, message):

@@ -47,14 +47,15 @@ def options_of(token):
 
 
 @pytest.mark.parametrize(("structure", "shape", "padding"), GEOMETRIES)
-def test_if_conv_equals_oracle(structure, shape, padding):
+@pytest.mark.parametrize("bound", [(1.0, 1.0, 1.0), (1.5, 0.5, 1.0), (2.0, 0.25, 4.0)])
+def test_if_conv_equals_oracle(structure, shape, padding, bound):
     rng = np.random.default_rng(1)
-    network = drawn_network(rng, structure, shape, padding=padding)
-    t_in = drawn_times(rng, 5, shape)
-    states = network.forward(t_in)
+    network = drawn_network(rng, structure, shape, padding=padding, hidden_bound=bound)
+    t_in = drawn_times(rng, 5, shape, silent=0.3 if bound[0] == 1 else 0.8)  # few spikes leave time between them
+    states, urgency = network.forward(t_in), network.hidden_urgency()
     for b in range(len(t_in)):
         t_post, t_peak, v_peak, _ = oracle.if_conv(
-            t_in[b], network.w[0], 100.0, 12, padding=padding, **options_of(structure)
+            t_in[b], network.w[0], 100.0, 12, padding=padding, urgency=urgency, **options_of(structure)
         )
         np.testing.assert_array_equal(states[1].t_post[b], t_post)
         np.testing.assert_array_equal(states[1].t_peak[b], t_peak)
@@ -119,6 +120,17 @@ def test_a_falling_bound_lets_outputs_fire_without_a_spike():
     out = network.forward(np.zeros((1, 1, 1, 1), np.int16))[-1]
     assert out.t_post.ravel().tolist() == [4, 5]  # thresholds 100, 87.5, 75, 62.5, 50
     assert out.v_peak.ravel().tolist() == [60, 30]
+
+
+def test_a_falling_hidden_bound_by_hand():
+    """D29: thresholds 150, 125, 100, 75, 50 of five steps; a neuron that no spike has reached rests."""
+    network = Network("3C1-1", (1, 2, 1), t_max=5, hidden_bound=(1.5, 0.5, 1.0))
+    assert network.hidden_urgency().tolist() == [-50, -25, 0, 25, 50]
+    network.w[0][...] = np.array([130.0, 60.0, 40.0]).reshape(3, 1, 1, 1)
+    hidden = network.forward(np.array([0, 5], np.int16).reshape(1, 1, 2, 1))[1]
+    assert hidden.t_post[0, 0].tolist() == [[1, 4, 5], [5, 5, 5]]
+    assert hidden.t_peak[0, 0].tolist() == [[1, 4, 4], [-1, -1, -1]]
+    assert hidden.v_peak[0, 0].tolist() == [[105, 110, 90], [0, 0, 0]]  # urgency included
 
 
 @pytest.mark.parametrize("window", [1, 2, 3])

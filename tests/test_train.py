@@ -8,7 +8,7 @@ from conftest import TINY, online_toml
 from s4nn_ref.config import OptimiserConfig, read_config
 from s4nn_ref.data import load
 from s4nn_ref.errors import InputError
-from s4nn_ref.optimiser import Optimiser
+from s4nn_ref.optimiser import Optimiser, rate
 from s4nn_ref.train import Progress, Training, split_validation
 
 
@@ -82,11 +82,7 @@ def test_weight_average(problem):
     ],
 )
 def test_schedules(keys, expected):
-    optimiser = Optimiser(OptimiserConfig(**keys), np.zeros(3), [slice(0, 3)], 4, 5)
-    rates = []
-    for epoch in range(5):
-        optimiser.step = 4 * epoch
-        rates.append(optimiser.rate())
+    rates = [rate(OptimiserConfig(**keys), 4 * epoch, steps_in_epoch=4, steps=20) for epoch in range(5)]
     assert rates == pytest.approx(expected)
 
 

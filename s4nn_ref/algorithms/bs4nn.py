@@ -53,7 +53,7 @@ class BS4NN:
     """
 
     def __init__(self, config, rng: np.random.Generator, batches: int, dtype=np.float32):
-        self.layers = Layers(config, rng, dtype)
+        self.layers = Layers(config, rng, batches, dtype)
         self.fact = np.full(len(self.layers.w), config.learning.fact)
 
     @staticmethod
@@ -68,7 +68,7 @@ class BS4NN:
         la, le = self.layers, self.layers.config.learning
         outputs, sign = la.outputs(len(labels)), tuple(np.sign(w).astype(np.int8) for w in la.w)
         _learn(
-            la.encoded(images), labels, la.network.v_th, le.lam, la.network.t_max, la.eta, le.eta_fact, la.w, sign,
+            la.encoded(images), labels, la.network.v_th, le.lam, la.network.t_max, la.next_eta(), le.eta_fact, la.w, sign,
             self.fact, la.activity, outputs,
         )  # fmt: skip
         if self.fact.min() <= 0:
@@ -84,4 +84,4 @@ class BS4NN:
         """Nothing: no neuron starts anew."""
 
     def state(self) -> dict[str, np.ndarray]:
-        return {f"w{k}": w for k, w in enumerate(self.layers.w)} | {"fact": self.fact}
+        return self.layers.state() | {"fact": self.fact}

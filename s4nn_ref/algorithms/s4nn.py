@@ -15,6 +15,7 @@ from s4nn_ref.dense import causal_delta, causal_update, if_dense
 from s4nn_ref.encoding import encode
 from s4nn_ref.metrics import decide
 from s4nn_ref.network import network_of
+from s4nn_ref.optimiser import rate
 
 PRESENTED = 500  # images per call of `learn`: enough for Python's share of the time to vanish
 
@@ -123,15 +124,22 @@ class Layers:
     """Dense layers that learn online: weights w, per layer (n, M), and room for one image.
 
     network : the structure and conventions; its weights are not used
+    step    : 0-dimensional array, the number of calls of `learn`, of which an epoch has `batches`
     """
 
-    def __init__(self, config, rng: np.random.Generator, dtype):
-        self.config, self.network = config, network_of(config, dtype)
+    def __init__(self, config, rng: np.random.Generator, batches: int, dtype):
+        self.config, self.network, self.batches = config, network_of(config, dtype), batches
         shapes = [w.shape for w in self.network.matrices(self.network.parameters)]
         inits = zip(config.network.init, shapes, strict=True)
         self.w = tuple(rng.uniform(*init, shape).astype(dtype) for init, shape in inits)
         self.activity = activity([shapes[0][0], *(shape[1] for shape in shapes)], dtype)
-        self.eta, self.decay = np.array(config.optimiser.eta), np.array(config.optimiser.weight_decay)
+        self.step = np.zeros((), np.int64)
+
+    def next_eta(self) -> np.ndarray:
+        """Learning rates (layers,) of the next call of `learn`, which is counted."""
+        o, step = self.config.optimiser, int(self.step)
+        self.step += 1
+        return np.array(o.eta) * rate(o, step, self.batches, self.batches * self.config.training.epochs)
 
     def encoded(self, images: np.ndarray) -> np.ndarray:
         """Firing times int16 (n, inputs) of uint8 images (n, H, W)."""
@@ -144,6 +152,9 @@ class Layers:
     def right(self, outputs: Outputs, labels: np.ndarray) -> np.ndarray:
         return decide(outputs.t, outputs.v_peak, outputs.v_end, self.network.t_max) == labels
 
+    def state(self) -> dict[str, np.ndarray]:
+        return {f"w{k}": w for k, w in enumerate(self.w)} | {"step": self.step}
+
 
 class S4NN:
     """The algorithm of `learning.algorithm = "s4nn"`; see s4nn_ref.algorithms.Algorithm.
@@ -152,7 +163,7 @@ class S4NN:
     """
 
     def __init__(self, config, rng: np.random.Generator, batches: int, dtype=np.float32):
-        self.layers = Layers(config, rng, dtype)
+        self.layers = Layers(config, rng, batches, dtype)
         self.fired = tuple(np.zeros(w.shape[1], np.int64) for w in self.layers.w[:-1])
 
     @staticmethod
@@ -162,10 +173,10 @@ class S4NN:
     def learn(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Updates from each of the images, one after the other. Returns cost and whether the decision was right."""
         la = self.layers
-        outputs, scale = la.outputs(len(labels)), np.ones(len(la.w))
+        outputs, scale, c = la.outputs(len(labels)), np.ones(len(la.w)), la.config
         _learn(
-            la.encoded(images), labels, la.network.v_th, la.config.learning.lam, la.network.t_max, la.eta, la.decay,
-            la.w, scale, self.fired, la.activity, outputs,
+            la.encoded(images), labels, la.network.v_th, c.learning.lam, la.network.t_max, la.next_eta(),
+            np.array(c.optimiser.weight_decay), la.w, scale, self.fired, la.activity, outputs,
         )  # fmt: skip
         for w, factor in zip(la.w, scale, strict=True):
             w *= w.dtype.type(factor)
@@ -184,5 +195,4 @@ class S4NN:
             fired[:] = 0
 
     def state(self) -> dict[str, np.ndarray]:
-        arrays = {f"w{k}": w for k, w in enumerate(self.layers.w)}
-        return arrays | {f"fired{k}": fired for k, fired in enumerate(self.fired)}
+        return self.layers.state() | {f"fired{k}": fired for k, fired in enumerate(self.fired)}
