@@ -65,8 +65,10 @@ def run_evaluate(args) -> int:
 
 def run_predict(args) -> int:
     from s4nn_ref import predict, storage
+    from s4nn_ref.anytime import Anytime
 
     network, config = storage.read_weights(args.weights)
+    anytime = None if args.json or args.plot else Anytime(network)  # those show what comes behind the decision too
     # all files are read before anything is printed or written
     images = [predict.read_image(path, network.input_shape[:2], args.invert) for path in args.images]
     rows = []
@@ -74,7 +76,7 @@ def run_predict(args) -> int:
         if image.mean() > 127:
             hint = "leave --invert out" if args.invert else "use --invert for dark on light"
             print(f"s4nn: {path} is mostly light, the network expects light on dark: {hint}?", file=sys.stderr)
-        p = predict.predict(network, image, config.data.rounding, whole=bool(args.json or args.plot))
+        p = predict.predict(network, image, config.data.rounding, anytime)
         rows.append((path.name, image, p))
         if args.json:
             print(json.dumps({

@@ -216,8 +216,10 @@ def _in_range(config: Config) -> None:
     rules = [
         ("network.t_max", n.t_max, 1 <= n.t_max < 2**14, "in 1..16383"),
         ("network.v_th", n.v_th, n.v_th > 0, "> 0"),
-        *((f"network.{key}", bound, min(bound) > 0 and bound[0] >= bound[1], "start >= end > 0, power > 0")
-          for key, bound in (("bound", n.bound), ("hidden_bound", n.hidden_bound))),
+        *(
+            (f"network.{key}", bound, min(bound) > 0 and bound[0] >= bound[1], "start >= end > 0, power > 0")
+            for key, bound in (("bound", n.bound), ("hidden_bound", n.hidden_bound))
+        ),
         ("network.input_shape", n.input_shape, min(n.input_shape) >= 1, "positive"),
         ("network.init", n.init, all(low <= high for low, high in n.init), "pairs [low, high] with low <= high"),
         ("network.delay", n.delay, 0 <= n.delay <= 1, "0 or 1"),

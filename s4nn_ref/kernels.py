@@ -93,6 +93,16 @@ def spikes_in_time_order(t_pre, b, t_max):
     return order
 
 
+@njit(cache=True, parallel=True, error_model="numpy")
+def spikes_until(t_post, t):
+    """Neurons that have fired by step t of their image: t_post (B, N), t (B,) -> int32 (B,)."""
+    count = np.zeros(t.size, np.int32)
+    for b in prange(t.size):
+        for time in t_post[b]:
+            count[b] += time <= t[b]
+    return count
+
+
 @njit(cache=True, error_model="numpy")
 def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
     """For every output position, the spikes of its receptive field in time order.
@@ -146,20 +156,37 @@ def _integrate(p, fan, shard, w, first, v_th, urgency):
 
 
 @njit(cache=True, error_model="numpy")
-def _if_conv_image(fan, shard, w, v_th, urgency, geometry, window, by_potential, t_post, t_peak, v_peak, winner):
-    """if_conv of one image from its lists of spikes; overwrites the rest, (P'', M)."""
+def _count(t, silent, row, spikes):
+    """Add the firing times in the lanes t that come before `silent` to spikes (t_max,); row (1, LANES) is scratch."""
+    if any_lane(t < splat(np.int32(silent))):
+        store(row, 0, 0, t)
+        for i in row[0]:
+            if i < silent:
+                spikes[i] += 1
+
+
+@njit(cache=True, error_model="numpy")
+def _if_conv_image(
+    fan, shard, w, v_th, urgency, geometry, window, by_potential, t_post, t_peak, v_peak, winner, count, spikes
+):
+    """if_conv of one image from its lists of spikes; overwrites t_post .. winner (P'', M), adds to spikes (t_max,)."""
     columns = geometry.width_post // window
-    theta, silent = splat(v_th), splat(np.int32(urgency.size))
+    t_max, row = urgency.size, np.empty((1, LANES), np.int32)
+    theta, silent = splat(v_th), splat(np.int32(t_max))
     for first in range(0, geometry.maps_post, LANES):
         for q in range(t_post.shape[0]):
             corner = (q // columns) * window * geometry.width_post + (q % columns) * window
             best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th, urgency)
             best_t = where(best_v >= theta, best_peak, silent)  # Eq. 3
+            if count:
+                _count(best_t, t_max, row, spikes)
             best = splat(np.int32(0))
             for k in range(1, window * window):
                 p = corner + (k // window) * geometry.width_post + k % window
                 peak, when = _integrate(p, fan, shard, w, first, v_th, urgency)
                 t = where(peak >= theta, when, silent)  # Eq. 3
+                if count:
+                    _count(t, t_max, row, spikes)
                 earlier = t < best_t
                 if by_potential:  # D8
                     earlier = earlier | ((t == best_t) & (peak > best_v))
@@ -173,7 +200,7 @@ def _if_conv_image(fan, shard, w, v_th, urgency, geometry, window, by_potential,
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def if_conv(t_pre, w, v_th, urgency, geometry, window, by_potential, fan, t_post, t_peak, v_peak, winner):
+def if_conv(t_pre, w, v_th, urgency, geometry, window, by_potential, fan, t_post, t_peak, v_peak, winner, spikes):
     """First threshold crossing of hidden IF neurons, convolution or dense, and the pooling behind them (Eqs. 2-3).
 
     t_pre   : int16 (B, H*W*C), time steps; t_max = silent
@@ -185,16 +212,17 @@ def if_conv(t_pre, w, v_th, urgency, geometry, window, by_potential, fan, t_post
     fan     : FanOut
     Overwrites t_post, t_peak, v_peak (B, P'', M), of the P'' = (H' // window) (W' // window) pooling neurons, or of the
     neurons themselves where window = 1; and, with pooling, winner int16 (B, P'', M): the place of the earliest neuron
-    in its window, counted row by row.
-    Departures: D2, D3, D8.   Oracle: tests/oracle.py::if_conv, spike_pool
+    in its window, counted row by row. Adds the number of neurons, before pooling, that fire in each step to spikes,
+    int32 (B, t_max), unless that is (0, t_max).
+    Departures: D2, D3, D8, D29.   Oracle: tests/oracle.py::if_conv, spike_pool
     """
-    n, n_shards = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0])
+    n, n_shards, count = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0]), spikes.shape[0] > 0
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             spikes_of_positions(t_pre, b, geometry.maps_pre, urgency.size, fan, shard)
             _if_conv_image(
                 fan, shard, w, v_th, urgency, geometry, window, by_potential, t_post[b], t_peak[b], v_peak[b],
-                winner[b % winner.shape[0]],
+                winner[b % winner.shape[0]], count, spikes[b if count else 0],
             )  # fmt: skip
 
 

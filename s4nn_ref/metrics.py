@@ -52,9 +52,8 @@ def spikes_until_decision(states, t_max: int) -> np.ndarray:
     """
     n = len(states[-1].t_post)
     # a neuron that holds t_max has not fired, so the last step that counts is t_max - 1
-    decision = np.minimum(states[-1].t_post.reshape(n, -1).min(axis=1, keepdims=True), t_max - 1)
-    counts = [(state.t_post.reshape(n, -1) <= decision).sum(axis=1) for state in states]
-    return np.stack(counts, axis=1).astype(np.int32)
+    decision = np.minimum(states[-1].t_post.reshape(n, -1).min(axis=1), t_max - 1)
+    return np.stack([state.spikes_until(decision) for state in states], axis=1).astype(np.int32)
 
 
 def respond(

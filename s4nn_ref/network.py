@@ -47,6 +47,24 @@ class LayerState:
         cut = {name: None if array is None else array[:n] for name, array in vars(self).items()}
         return LayerState(**cut)
 
+    def spikes_until(self, t: np.ndarray) -> np.ndarray:
+        """Spikes in the steps 0 .. t of each image: t (B,) -> (B,)."""
+        return kernels.spikes_until(self.t_post.reshape(len(t), -1), t)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What is left of a convolution that was pooled at once.
+
+    spikes : int32 (B, t_max), the number of its neurons that fire in each step; (0, t_max) where nobody asked
+    """
+
+    spikes: np.ndarray
+
+    def spikes_until(self, t: np.ndarray) -> np.ndarray:
+        """Spikes in the steps 0 .. t of each image: t (B,) -> (B,)."""
+        return np.take_along_axis(self.spikes.cumsum(axis=1), t[:, None], axis=1)[:, 0]
+
 
 class Network:
     """IF neurons that fire at most once, in the layers of a structure string.
@@ -90,7 +108,7 @@ class Network:
         self.parameters = np.zeros(int(ends[-1]), self.dtype)
         self.w = self.views(self.parameters)
         self._fan_out = [kernels.fan_out(g, N_SHARDS) for g in self.geometries]
-        self._buffers: dict[bool, list[LayerState | None]] = {}
+        self._buffers: dict[bool, list[LayerState | None]] = {}  # None: pooled at once
 
     @property
     def n_classes(self) -> int:
@@ -144,8 +162,17 @@ class Network:
         """Whether layer i is a convolution with a pooling behind it."""
         return self.layers[i].kind == "conv" and self.layers[i + 1].kind == "pool"
 
-    def _states(self, n: int, every_layer: bool) -> list[LayerState | None]:
-        """Buffers for n images, filled in place by every pass: allocating anew would cost more than some layers."""
+    def _countable(self) -> bool:
+        """Whether pooling at once meets all neurons of its convolution, at the time of their spikes."""
+        pairs = zip(self.layers, self.layers[1:], strict=False)
+        rests = [size % below.window for above, below in pairs if below.kind == "pool" for size in above.shape_post[:2]]
+        return not (self.delay or any(rests))
+
+    def _states(self, n: int, every_layer: bool, spikes: np.ndarray) -> list[LayerState | Pooled]:
+        """Buffers for n images, filled in place by every pass: allocating anew would cost more than some layers.
+
+        spikes : int32 (layers, n or 0, t_max), for what is pooled at once
+        """
         buffers = self._buffers.get(every_layer)
         if not buffers or len(buffers[0].t_post) < n:
             shape = (n, *self.input_shape)
@@ -164,11 +191,12 @@ class Network:
                     )
                 )  # fmt: skip
             self._buffers[every_layer] = buffers
-        return [state and state.head(n) for state in buffers]
+        return [state.head(n) if state else Pooled(spikes[i]) for i, state in enumerate(buffers)]
 
     def forward(
-        self, t_in: np.ndarray, v_th_output: float | None = None, every_layer: bool = True
-    ) -> list[LayerState | None]:
+        self, t_in: np.ndarray, v_th_output: float | None = None, every_layer: bool = True, count: bool = False,
+        t_end: int | None = None,
+    ) -> list[LayerState | Pooled]:  # fmt: skip
         """Firing times of all layers for a batch (Eqs. 2-3).
 
         Parameters
@@ -176,30 +204,35 @@ class Network:
         t_in        : int16 (B, H, W, C), input firing times in [0, t_max]; t_max = no spike (Eq. 1)
         v_th_output : threshold of the output layer if it differs from v_th (D11)
         every_layer : also the states of convolutions that are pooled; without, they are computed, compared and
-                      forgotten inside the pooling, which is faster, and their places in the list hold None
+                      forgotten inside the pooling, which is faster, and their places in the list hold a Pooled
+        count       : whether their spikes are counted before they are forgotten (where that cannot be, for a delay or
+                      a window that does not divide its layer, they are kept)
+        t_end       : stop behind so many steps, at most t_max; neurons that have not fired until then hold t_end
         Returns
         -------
-        One LayerState for the input and one per layer.
+        One state for the input and one per layer.
         Raises
         ------
         InputError : images of another size than the network's input
         """
         if t_in.shape[1:] != self.input_shape:
             raise InputError(f"images are {t_in.shape[1:]}, the network reads {self.input_shape} (rows, columns, maps)")
-        n = len(t_in)
-        states = self._states(n, every_layer)
-        states[0].t_post[...] = t_in
-        states[0].t_peak[...] = t_in
-        depth = 0
+        every_layer = every_layer or (count and not self._countable())
+        n, t_end, depth = len(t_in), t_end or self.t_max, 0
+        spikes = np.zeros((len(self.layers), n if count else 0, t_end), np.int32)
+        states = self._states(n, every_layer, spikes)
+        np.minimum(t_in, np.int16(t_end), out=states[0].t_post)
+        states[0].t_peak[...] = states[0].t_post
+        urgency = self.hidden_urgency()[:t_end]
         for i, layer in enumerate(self.layers[:-1]):
             pre, post = states[i], states[i + 1]
             if layer.kind != "pool":
-                if post is None:
-                    self._fire(depth, pre, states[i + 2], self.layers[i + 1].window)
+                if isinstance(post, Pooled):
+                    self._fire(depth, pre, urgency, states[i + 2], self.layers[i + 1].window, post.spikes)
                 else:
-                    self._fire(depth, pre, post)
+                    self._fire(depth, pre, urgency, post)
                 depth += 1
-            elif pre is not None:  # else pooled already, by the convolution before
+            elif not isinstance(pre, Pooled):  # else pooled already, by the convolution before
                 kernels.spike_pool(
                     pre.t_post, pre.t_peak, pre.v_peak, layer.window, self.pool_ties == "potential", min(N_SHARDS, n),
                     post.t_post, post.t_peak, post.v_peak, post.winner,
@@ -207,28 +240,32 @@ class Network:
         pre, out, flat = states[-2], states[-1], (n, self.n_classes)
         dense.if_output(
             pre.t_post.reshape(n, -1), self.matrices(self.parameters)[-1],
-            self.reaching(self.output_bound(v_th_output)), min(N_SHARDS, n), out.t_post.reshape(flat),
+            self.reaching(self.output_bound(v_th_output))[:t_end], min(N_SHARDS, n), out.t_post.reshape(flat),
             out.t_peak.reshape(flat), out.v_peak.reshape(flat), out.v_end, out.v_late,
         )  # fmt: skip
-        self._delayed(out)
+        self._delayed(out, t_end)
         return states
 
-    def _delayed(self, post: LayerState) -> None:
-        """Let the spikes of a layer leave later; who would fire at t_max is silent (D26)."""
+    def _delayed(self, post: LayerState, t_end: int) -> None:
+        """Let the spikes of a layer leave later; who would fire at the end is silent (D26)."""
         if self.delay:
-            post.t_post[...] += post.t_post < self.t_max
+            post.t_post[...] += post.t_post < t_end
 
-    def _fire(self, depth: int, pre: LayerState, post: LayerState, window: int = 1) -> None:
-        """Hidden layer `depth` and, where window > 1, the pooling behind it: from the state below to `post`."""
+    def _fire(self, depth: int, pre: LayerState, urgency, post: LayerState, window: int = 1, spikes=None) -> None:
+        """Hidden layer `depth` and, where window > 1, the pooling behind it: from the state below to `post`.
+
+        urgency : `hidden_urgency` of the steps to simulate   spikes : see if_conv; None: not counted
+        """
         g, n = self.geometries[depth], len(pre.t_post)
+        spikes = np.empty((0, urgency.size), np.int32) if spikes is None else spikes
         flat = (n, -1, g.maps_post)
         kernels.if_conv(
             pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]),
-            self.dtype.type(self.reaching(self.v_th)), self.hidden_urgency(), g, window,
+            self.dtype.type(self.reaching(self.v_th)), urgency, g, window,
             self.pool_ties == "potential", self._fan_out[depth], post.t_post.reshape(flat),
-            post.t_peak.reshape(flat), post.v_peak.reshape(flat), _places(post, flat),
+            post.t_peak.reshape(flat), post.v_peak.reshape(flat), _places(post, flat), spikes,
         )  # fmt: skip
-        self._delayed(post)
+        self._delayed(post, urgency.size)
 
     # ------------------------------------------------------------------------------------------------ backward
 
@@ -333,4 +370,4 @@ def network_of(config, dtype=np.float32) -> Network:
     return Network(
         n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, n.bound, n.hidden_bound, n.strict,
         n.delay, dtype,
-    )
+    )  # fmt: skip

@@ -57,11 +57,12 @@ def read_image(path: Path, shape: tuple[int, int], invert: bool = False) -> np.n
     return np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def predict(network: Network, image: np.ndarray, rounding: str = "floor", whole: bool = True) -> Prediction:
-    """Present one image, uint8 (H, W); to the end of the simulation, or (not whole) until the first output spike."""
+def predict(network: Network, image: np.ndarray, rounding: str = "floor", anytime: Anytime | None = None) -> Prediction:
+    """Present one image, uint8 (H, W), to the end of the simulation, or with `anytime`, of the same network, until the
+    first output spike."""
     t_in = encode(image[None], network.t_max, rounding)
-    if not whole and not network.delay:
-        d = Anytime(network).decide(t_in)
+    if anytime:
+        d = anytime.decide(t_in)
         return Prediction(int(d.label[0]), int(d.time[0]), bool(d.time[0] < network.t_max), tuple(d.spikes[0].tolist()))
     states = network.forward(t_in)
     out = states[-1]

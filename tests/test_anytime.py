@@ -26,13 +26,17 @@ def whole(network, t_in):
 @pytest.mark.parametrize("seed", range(3))
 def test_decisions_equal_those_of_the_whole_simulation(structure, padding, seed):
     rng = np.random.default_rng(seed)
-    network = Network(structure, (13, 13, 2), 20, 100.0, padding, bound=((1, 1, 1), (2, 0.1, 3), (1.5, 1, 1))[seed])
+    network = Network(
+        structure, (13, 13, 2), 20, 100.0, padding, bound=((1, 1, 1), (2, 0.1, 3), (1.5, 1, 1))[seed],
+        hidden_bound=((1.5, 0.5, 2), (1, 1, 1), (1, 1, 1))[seed], delay=seed // 2,
+    )  # fmt: skip
     network.initialise([(-30, 45)] * len(network.w), rng)
     network.w[-1][...] *= (0.3, 2.0, 6.0)[seed]
     t_in = np.where(rng.random((40, 13, 13, 2)) < 0.5, 20, rng.integers(0, 20, (40, 13, 13, 2))).astype(np.int16)
     t_in[3] = 20  # nothing to see
     anytime = Anytime(network)
-    for _ in range(2):  # the second time with the work arrays of the first
+    for horizon in (20, 3, 9, 14):
+        anytime.horizon = horizon
         decisions = anytime.decide(t_in)
         label, time, spikes = whole(network, t_in)
         np.testing.assert_array_equal(decisions.label, label)
@@ -41,6 +45,26 @@ def test_decisions_equal_those_of_the_whole_simulation(structure, padding, seed)
     assert seed == 0 or len(np.unique(time)) > 1
     one = anytime.decide(t_in[7:8])
     assert (one.label[0], one.time[0]) == (label[7], time[7])
+
+
+def test_the_horizon_is_where_waiting_costs_more_than_starting_again():
+    """Three of four images are decided at step 4, the fourth at 18; every second step brings an input spike."""
+    network = Network("10-2", (10, 1, 1), 20, 100.0)
+    network.w[0][...] = 0.0
+    network.w[0][0, :3] = network.w[0][1, 9:] = 100 / 3
+    times = np.arange(0, 20, 2, np.int16).reshape(10, 1, 1)
+    late = times.copy()
+    late[:3] = 18
+    late[9:] = 20
+    anytime, t_in = Anytime(network), np.stack([times, times, times, late])
+    assert anytime.horizon == 20
+    decisions = anytime.decide(t_in)
+    assert decisions.time.tolist() == [4, 4, 4, 18]
+    assert anytime.horizon == 5
+    asked, forward = [], network.forward
+    network.forward = lambda t_in, **keys: asked.append((len(t_in), keys["t_end"])) or forward(t_in, **keys)
+    assert anytime.decide(t_in).time.tolist() == [4, 4, 4, 18]
+    assert asked == [(4, 5), (1, 20)]
 
 
 @pytest.mark.parametrize("structure", ["6C3-5", "6C3-P2-5"])

@@ -31,8 +31,7 @@ def test_arrays_are_read_and_evaluated(s4nn, files, data_dir):
     np.testing.assert_array_equal(network.w[1].reshape(10, 6), output[..., 0].astype(np.float32))
     assert (network.strict, network.delay, config.name) == (True, 1, "net")
     assert s4nn("evaluate", out, "--data", data_dir)[0] == 0
-    code, _, error = s4nn("evaluate", out, "--data", data_dir, "--anytime")
-    assert (code, error.count("\n")) == (2, 1)
+    assert s4nn("evaluate", out, "--data", data_dir, "--anytime")[0] == 0
     np.save(folder / "w0.npy", 2 * hidden.reshape(6, 784))
     assert s4nn("import", folder / "net.toml", folder / "w0.npy", folder / "w1.npy", "--out", out)[0] == 0
     np.testing.assert_array_equal(read_weights(out)[0].w[0][..., 0], (2 * hidden).astype(np.float32))

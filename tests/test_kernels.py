@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s4nn_ref import kernels
-from s4nn_ref.network import NORMALISATIONS, SURROGATES, Network, _padded
+from s4nn_ref.network import NORMALISATIONS, SURROGATES, LayerState, Network, Pooled, _padded
 
 # weights in eighths: their sums are exact, so equality is asserted, not closeness
 EIGHTH = 8
@@ -234,6 +234,34 @@ def test_pooled_backward_equals_the_oracle_at_the_winners(window):
         np.testing.assert_array_equal(grad[b].T.reshape(expected.shape), expected)
 
 
+@pytest.mark.parametrize(
+    ("shape", "delay", "at_once"), [((8, 8, 2), 0, True), ((7, 8, 2), 0, False), ((8, 8, 2), 1, False)]
+)
+def test_spikes_are_counted_inside_the_pooling_where_it_meets_them_all(shape, delay, at_once):
+    rng = np.random.default_rng(15)
+    network = drawn_network(rng, "70C3-P2-4", shape, padding="same", delay=delay, hidden_bound=(1.5, 0.5, 2))
+    t_in, until = drawn_times(rng, 5, shape), np.array([0, 3, 5, 8, 11])
+    whole = [state.spikes_until(until) for state in network.forward(t_in)]
+    states = network.forward(t_in, every_layer=False, count=True)
+    assert isinstance(states[1], Pooled) == at_once
+    for state, expected in zip(states, whole, strict=True):
+        np.testing.assert_array_equal(state.spikes_until(until), expected)
+    t_hidden = network.forward(t_in)[1].t_post.reshape(5, -1)
+    np.testing.assert_array_equal(whole[1], (t_hidden <= until[:, None]).sum(axis=1))
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_a_simulation_that_ends_early_equals_the_beginning_of_the_whole(delay):
+    rng = np.random.default_rng(16)
+    network = drawn_network(rng, "5C3-P2-6C3-20-4", (8, 8, 2), padding="same", delay=delay, hidden_bound=(2, 0.5, 2),
+                            bound=(1.5, 0.2, 1))  # fmt: skip
+    t_in = drawn_times(rng, 9, (8, 8, 2))
+    whole = [state.t_post.copy() for state in network.forward(t_in)]
+    for t_end in (1, 4, 9):
+        for state, t_post in zip(network.forward(t_in, t_end=t_end), whole, strict=True):
+            np.testing.assert_array_equal(state.t_post, np.minimum(t_post, t_end))
+
+
 def test_backward_sends_errors_to_the_winners_of_stacked_pools():
     """P2-P2 sends each error to the same neuron as P4."""
     shape, t_in = (8, 8, 1), drawn_times(np.random.default_rng(7), 2, (8, 8, 1))
@@ -264,9 +292,9 @@ def test_pooling_inside_the_convolution_equals_pooling_behind_it(structure, ties
         network.backward(states, delta, grad, "fired")
         results.append((states, grad))
     (whole, grad_whole), (fused, grad_fused) = results
-    assert any(state is None for state in fused)
+    assert any(isinstance(state, Pooled) for state in fused)
     for a, b in zip(whole, fused, strict=True):
-        for name in ("t_post", "t_peak", "v_peak", "winner") if b else ():
+        for name in ("t_post", "t_peak", "v_peak", "winner") if isinstance(b, LayerState) else ():
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     assert all(np.abs(g).max() > 0 for g in grad_whole)
     for a, b in zip(grad_whole, grad_fused, strict=True):

@@ -4,6 +4,7 @@ import numpy as np
 import oracle
 import pytest
 
+from s4nn_ref.anytime import Anytime
 from s4nn_ref.dense import output_potentials
 from s4nn_ref.metrics import respond
 from s4nn_ref.network import Network
@@ -52,7 +53,7 @@ def test_responses_equal_the_oracles(case, batch):
 
 def test_predictions_equal_the_oracles(case):
     network, images, layers = case
-    r = respond(network, images)
+    r, anytime = respond(network, images), Anytime(network)
     for b, times in enumerate(layers):
         p = predict(network, images[b])
         assert p.decision_time == times[-1].min()
@@ -62,7 +63,7 @@ def test_predictions_equal_the_oracles(case):
         # Fig. 3: the potentials cross the threshold when the neurons fire
         first = [next((t for t in range(T_MAX) if v[t] >= V_TH), T_MAX) for v in p.potentials.T]
         assert first == p.t_out.tolist()
-        early = predict(network, images[b], whole=False)  # stops at the decision
+        early = predict(network, images[b], anytime=anytime)  # stops at the decision
         assert (early.label, early.decision_time, early.fired, early.spikes) == (
             p.label, p.decision_time, p.fired, p.spikes
         )  # fmt: skip

@@ -66,10 +66,10 @@ class BS4NN:
         Raises InputError where a factor has become 0 or negative.
         """
         la, le = self.layers, self.layers.config.learning
-        outputs, sign = la.outputs(len(labels)), tuple(np.sign(w).astype(np.int8) for w in la.w)
+        outputs, sign, net = la.outputs(len(labels)), tuple(np.sign(w).astype(np.int8) for w in la.w), la.network
         _learn(
-            la.encoded(images), labels, la.network.v_th, le.lam, la.network.t_max, la.next_eta(), le.eta_fact, la.w, sign,
-            self.fact, la.activity, outputs,
+            la.encoded(images), labels, net.v_th, le.lam, net.t_max, la.next_eta(), le.eta_fact, la.w, sign, self.fact,
+            la.activity, outputs,
         )  # fmt: skip
         if self.fact.min() <= 0:
             raise InputError(f"a factor of the signs became {self.fact.min():g}; lower learning.eta_fact")
