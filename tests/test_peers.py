@@ -13,13 +13,14 @@ from s4nn_ref.race import race_cost
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 
 
-@pytest.fixture
-def case():
+@pytest.fixture(params=[(1.0, 1.0, 1.0), (1.5, 0.5, 2.0)])
+def case(request):
     """A network with weights in 64ths, firing times, dE/dV of the outputs and our gradients."""
     rng, n = np.random.default_rng(9), 3
     network = Network(
-        "6C3-P2-5C3-P2-4C3-7", (13, 13, 2), 20, padding="same", pool_ties="potential", bound=(1.5, 0.7, 2)
-    )
+        "6C3-P2-5C3-P2-4C3-7", (13, 13, 2), 20, padding="same", pool_ties="potential", bound=(1.5, 0.7, 2),
+        hidden_bound=request.param,
+    )  # fmt: skip
     network.initialise([(-30, 60), (-30, 50), (-20, 60), (-10, 20)], rng)
     network.parameters[:] = np.round(network.parameters * 64) / 64
     t_in = np.where(rng.random((n, 13, 13, 2)) < 0.5, 20, rng.integers(0, 20, (n, 13, 13, 2))).astype(np.int16)
@@ -41,6 +42,8 @@ def test_time_stepped_numpy(case):
         theirs = time_stepped.forward(network, t_in[b].astype(int))
         for a, ours in zip(theirs, states, strict=True):
             np.testing.assert_array_equal(a["t"].ravel(), ours.t_post[b].ravel())
+        for a, ours in zip(theirs[:-1], states, strict=False):
+            np.testing.assert_array_equal(a["t_peak"].ravel(), ours.t_peak[b].ravel())
         total = [t + g for t, g in zip(total, time_stepped.backward(network, theirs, error[b]), strict=True)]
     for a, ours in zip(total, grad, strict=True):
         assert np.abs(ours).max() > 0

@@ -16,7 +16,7 @@ class ClockDriven:
     def __init__(self, network):
         self.network, self.t_max = network, network.t_max
         self.w = [torch.from_numpy(np.ascontiguousarray(w.transpose(0, 3, 1, 2))) for w in network.w]
-        self.bound = network.output_bound()
+        self.bound, self.urgency = network.output_bound(), network.hidden_urgency()
 
     def _padding(self, geometry):
         g = geometry
@@ -35,7 +35,7 @@ class ClockDriven:
             shape = (n, maps, height, width)
             states.append({
                 "t": torch.full(shape, t_max), "t_peak": torch.full(shape, -1), "v_peak": torch.zeros(shape),
-                "v": torch.zeros(shape), "trace": [],
+                "v": torch.zeros(shape), "begun": torch.zeros(shape[0], 1, *shape[2:], dtype=torch.bool), "trace": [],
             })  # fmt: skip
         for t in range(t_max):
             spikes, depth = (t_in == t).float(), 0
@@ -48,11 +48,14 @@ class ClockDriven:
                     g = self.network.geometries[depth]
                     padded = functional.pad(spikes, self._padding(g))
                     s["v"] += functional.conv2d(padded, self.w[depth], stride=g.stride)
-                    v_th = float(self.bound[t]) if layer is layers[-1] else self.network.v_th
-                    waits = s["t"] == t_max
-                    fires = waits & (s["v"] >= v_th)
-                    peaks = (waits & (s["v"] > s["v_peak"])) | fires
-                    s["v_peak"] = torch.where(peaks, s["v"], s["v_peak"])
+                    last = layer is layers[-1]
+                    v_th, urgency = (float(self.bound[t]), 0.0) if last else (self.network.v_th, float(self.urgency[t]))
+                    field = torch.ones(1, g.maps_pre, g.kernel_height, g.kernel_width)
+                    s["begun"] |= functional.conv2d(padded, field, stride=g.stride) > 0  # others rest
+                    u, waits = s["v"] + urgency, (s["t"] == t_max) & s["begun"]
+                    fires = waits & (u >= v_th)
+                    peaks = (waits & (u > s["v_peak"])) | fires
+                    s["v_peak"] = torch.where(peaks, u, s["v_peak"])
                     s["t_peak"][peaks] = t
                     depth += 1
                 s["t"][fires] = t
