@@ -27,12 +27,13 @@ class Decisions:
     """Decisions for n images.
 
     label : int (n,)   time : int (n,), of the first output spike; t_max where there is none
-    spikes : int32 (n, layers + 1), spikes of each layer, input first, up to and including the decision
+    spikes : int32 (n, layers + 1), spikes of each layer, input first, up to and including the decision; None where they
+             were not counted
     """
 
     label: np.ndarray
     time: np.ndarray
-    spikes: np.ndarray
+    spikes: np.ndarray | None
 
 
 class Anytime:
@@ -47,27 +48,28 @@ class Anytime:
         self._arriving = np.zeros(network.t_max + 1, np.int64)  # input spikes seen in each step; the last: silent
         self._decided = np.zeros(network.t_max + 1, np.int64)  # decisions seen in each step; the last: none
 
-    def decide(self, t_in: np.ndarray) -> Decisions:
+    def decide(self, t_in: np.ndarray, count: bool = True) -> Decisions:
         """Decisions for a batch of encoded images.
 
-        t_in : int16 (B, H, W, C), as for Network.forward
+        t_in : int16 (B, H, W, C), as for Network.forward   count : spikes too; the decision alone is cheaper
         Raises InputError on images of another size than the network's input.
         """
         n, t_max = len(t_in), self.network.t_max
         label, time = np.zeros(n, np.int64), np.full(n, t_max)
-        spikes = np.zeros((n, len(self.network.layers) + 1), np.int32)
+        spikes = np.zeros((n, len(self.network.layers) + 1), np.int32) if count else None
         open_ = np.arange(n)
         for t_end in (self.horizon, t_max):
             if not open_.size:
                 break
-            states = self.network.forward(t_in[open_], every_layer=False, count=True, t_end=t_end)
+            states = self.network.forward(t_in[open_], every_layer=False, count=count, t_end=t_end)
             out, classes = states[-1], self.network.n_classes
             t_out = out.t_post.reshape(-1, classes)
             said = decide(t_out, out.v_peak.reshape(-1, classes), out.v_end, t_end)
             first = t_out.min(axis=1)
             done = (first < t_end) | (t_end == t_max)
             label[open_[done]], time[open_[done]] = said[done], first[done]
-            spikes[open_[done]] = spikes_until_decision(states, t_end)[done]
+            if count:
+                spikes[open_[done]] = spikes_until_decision(states, t_end)[done]
             open_ = open_[~done]
         self._learn(t_in, time)
         return Decisions(label, time, spikes)

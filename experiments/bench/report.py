@@ -20,10 +20,11 @@ def markdown(result: dict) -> str:
         f"{result['batch']} test images, medians. Made by `make bench`.", "",
         "## Speed, microseconds per image", "",
     ]  # fmt: skip
-    keys = ("forward", "forward_backward", "training_step", "anytime", "one_image", "one_image_anytime")
+    keys = ("forward", "forward_backward", "training_step", "anytime", "anytime_counted", "one_image",
+            "one_image_anytime")  # fmt: skip
     lines += table(
-        ["network", "weights", "forward", "forward + backward", "training step", "anytime", "one image",
-         "one image, anytime"],
+        ["network", "weights", "forward", "forward + backward", "training step", "anytime", "anytime, spikes counted",
+         "one image", "one image, anytime"],
         [[s["network"], s["weights"], *(us(s["seconds_per_image"][key]) for key in keys)] for s in result["speed"]],
     )  # fmt: skip
     lines += ["## Layers", "", "Operations are additions to one potential or gradient; limit: additions of table rows "
