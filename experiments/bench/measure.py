@@ -16,6 +16,7 @@ from s4nn_ref.config import config_of_dict
 from s4nn_ref.encoding import encode
 from s4nn_ref.lanes import LANES, load, store
 from s4nn_ref.storage import read_weights
+from s4nn_ref.train import Progress, Training, split_validation
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BATCH = 32
@@ -103,12 +104,30 @@ class Work:
     def both(self) -> None:
         self.backward(self.forward())
 
-    def step(self):
-        """The function that makes a whole training step; its learning rate is 0, so that all of them are alike."""
+    def _at_rest(self, **training):
+        """The experiment with a learning rate of 0, so that all training steps are alike."""
         tables = self.config.as_dict()
         tables["optimiser"]["eta"] = [0.0] * len(self.network.w)
-        tables["training"]["batch"] = len(self.labels)
-        algorithm = ALGORITHMS["ds4nn"](config_of_dict(tables), np.random.default_rng(0), 1000)
+        tables["training"].update(training)
+        return config_of_dict(tables)
+
+    def epoch(self, data_dir, rounds: int, images: int = 5_500) -> float:
+        """Seconds of a training epoch, batches and augmentation as in the experiment, on all threads: the median of its
+        first `images` images, scaled to all."""
+        config = self._at_rest()
+        learn, validate = split_validation(data.load(config.data.dataset, "train", data_dir), config)
+        training = Training(config, learn.head(images), validate.head(0))
+        training.algorithm.network.parameters[:] = self.network.parameters
+        for _ in range(1 + rounds):
+            training.run_epoch(Progress(), {"set": False})
+            training.close_epoch()
+        seconds = np.median([row["seconds"] for row in training.history[1:]])
+        return float(seconds) * len(learn.labels) / len(training.data.labels)
+
+    def step(self):
+        """The function that makes a whole training step."""
+        config = self._at_rest(batch=len(self.labels))
+        algorithm = ALGORITHMS["ds4nn"](config, np.random.default_rng(0), 1000)
         algorithm.network.parameters[:] = self.network.parameters
         return lambda: algorithm.learn(self.images, self.labels)
 

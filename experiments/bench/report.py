@@ -62,8 +62,9 @@ def markdown(result: dict) -> str:
     )  # fmt: skip
     lines += ["## Threads", ""]
     lines += table(
-        ["network", "threads", "one (us)", "all (us)", "ratio"],
-        [[t["network"], t["threads"], us(t["one"]), us(t["all"]), f"{t['ratio']:.2f}"] for t in result["threads"]],
+        ["network", "threads", "one (us)", "all (us)", "ratio", "training epoch on all (s)"],
+        [[t["network"], t["threads"], us(t["one"]), us(t["all"]), f"{t['ratio']:.2f}", f"{t['epoch']:.0f}"]
+         for t in result["threads"]],
     )  # fmt: skip
     lines += ["## Scaling", "", "64C3-P2-128C3-P2-10, random weights, a fifth of the pixels at random times, one thing "
               "changed.", ""]  # fmt: skip

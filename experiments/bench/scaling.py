@@ -46,7 +46,7 @@ def scaling(rounds: int) -> list[dict]:
 
 
 def threads_on_trained(names, data_dir, rounds: int) -> list[dict]:
-    """Forward and backward of trained networks on one thread and on all, in turn."""
+    """Forward and backward of trained networks on one thread and on all, in turn; and whole epochs on all."""
     rows = []
     for name in names:
         work = Work(name, "trained", data_dir)
@@ -57,5 +57,5 @@ def threads_on_trained(names, data_dir, rounds: int) -> list[dict]:
                     values.append(median_seconds(work.both, 1, 0.3) / len(work.labels))
         one, every = (float(np.median(values)) for values in seconds.values())
         rows.append({"network": name, "threads": numba.config.NUMBA_NUM_THREADS, "one": one, "all": every,
-                     "ratio": one / every})  # fmt: skip
+                     "ratio": one / every, "epoch": work.epoch(data_dir, rounds)})  # fmt: skip
     return rows
