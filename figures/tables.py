@@ -54,11 +54,13 @@ def measured(experiment: str, results: Path) -> list[str] | None:
 
 
 def threshold(config) -> str:
-    """Threshold of the hidden and, where it falls, of the output layer (D25)."""
-    start, end, power = config.network.bound
-    v_th = config.network.v_th
-    falling = f"; output {start * v_th:g} to {end * v_th:g}, power {power:g}" if start != end else ""
-    return f"{v_th:g}{falling}"
+    """Threshold of all layers, and of those where it falls (D25, D29)."""
+    n = config.network
+    parts = [f"{n.v_th:g}"]
+    for layers, (start, end, power) in (("hidden", n.hidden_bound), ("output", n.bound)):
+        if start != end:
+            parts.append(f"{layers} {start * n.v_th:g} to {end * n.v_th:g}, power {power:g}")
+    return "; ".join(parts)
 
 
 def table1(results: Path, out: Path) -> None:

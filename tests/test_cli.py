@@ -17,8 +17,10 @@ from PIL import Image
 from s4nn_ref import storage
 from s4nn_ref.cli import main
 from s4nn_ref.config import config_of_dict
+from s4nn_ref.network import network_of
 from s4nn_ref.predict import read_image
 from s4nn_ref.record import read_record, read_responses
+from s4nn_ref.report import network_text
 
 
 def assert_refused(result, *words):
@@ -158,6 +160,20 @@ def test_help_teaches(s4nn):
     assert "s4nn train experiments/demo.toml" in out
     for command in ("train", "evaluate", "predict", "data", "info", "import", "compare"):
         assert s4nn(command, "--help")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown"),
+    [
+        ({}, "threshold 100, valid"),
+        ({"bound": [1.5, 0.5, 2]}, "threshold 100 (output 150 falling to 50), valid"),
+        ({"bound": [1.5, 0.5, 2], "hidden_bound": [1.2, 1, 1]},
+         "threshold 100 (hidden 120 falling to 100, output 150 falling to 50), valid"),
+    ],
+)  # fmt: skip
+def test_info_tells_of_thresholds_that_fall(keys, shown):
+    config = config_of_dict({"network": {"structure": "2C3-10", "init": [[0, 1]] * 2, **keys}})
+    assert shown in network_text(network_of(config), config)
 
 
 def test_info_and_compare(run_dir, s4nn, tmp_path):
