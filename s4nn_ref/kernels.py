@@ -213,16 +213,16 @@ def if_conv(t_pre, w, v_th, urgency, geometry, window, by_potential, fan, t_post
     Overwrites t_post, t_peak, v_peak (B, P'', M), of the P'' = (H' // window) (W' // window) pooling neurons, or of the
     neurons themselves where window = 1; and, with pooling, winner int16 (B, P'', M): the place of the earliest neuron
     in its window, counted row by row. Adds the number of neurons, before pooling, that fire in each step to spikes,
-    int32 (B, t_max), unless that is (0, t_max).
+    int32 (B, t_max), unless that is (1, 0).
     Departures: D2, D3, D8, D29.   Oracle: tests/oracle.py::if_conv, spike_pool
     """
-    n, n_shards, count = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0]), spikes.shape[0] > 0
+    n, n_shards, count = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0]), spikes.shape[1] > 0
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             spikes_of_positions(t_pre, b, geometry.maps_pre, urgency.size, fan, shard)
             _if_conv_image(
                 fan, shard, w, v_th, urgency, geometry, window, by_potential, t_post[b], t_peak[b], v_peak[b],
-                winner[b % winner.shape[0]], count, spikes[b if count else 0],
+                winner[b % winner.shape[0]], count, spikes[b % spikes.shape[0]],
             )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ class LayerState:
 class Pooled:
     """What is left of a convolution that was pooled at once.
 
-    spikes : int32 (B, t_max), the number of its neurons that fire in each step; (0, t_max) where nobody asked
+    spikes : int32 (B, t_max), the number of its neurons that fire in each step; (1, 0) where nobody asked
     """
 
     spikes: np.ndarray
@@ -171,7 +171,7 @@ class Network:
     def _states(self, n: int, every_layer: bool, spikes: np.ndarray) -> list[LayerState | Pooled]:
         """Buffers for n images, filled in place by every pass: allocating anew would cost more than some layers.
 
-        spikes : int32 (layers, n or 0, t_max), for what is pooled at once
+        spikes : int32 (layers, n, t_max), or (layers, 1, 0), for what is pooled at once
         """
         buffers = self._buffers.get(every_layer)
         if not buffers or len(buffers[0].t_post) < n:
@@ -219,7 +219,7 @@ class Network:
             raise InputError(f"images are {t_in.shape[1:]}, the network reads {self.input_shape} (rows, columns, maps)")
         every_layer = every_layer or (count and not self._countable())
         n, t_end, depth = len(t_in), t_end or self.t_max, 0
-        spikes = np.zeros((len(self.layers), n if count else 0, t_end), np.int32)
+        spikes = np.zeros((len(self.layers), n if count else 1, t_end if count else 0), np.int32)
         states = self._states(n, every_layer, spikes)
         np.minimum(t_in, np.int16(t_end), out=states[0].t_post)
         states[0].t_peak[...] = states[0].t_post
@@ -257,7 +257,7 @@ class Network:
         urgency : `hidden_urgency` of the steps to simulate   spikes : see if_conv; None: not counted
         """
         g, n = self.geometries[depth], len(pre.t_post)
-        spikes = np.empty((0, urgency.size), np.int32) if spikes is None else spikes
+        spikes = np.empty((1, 0), np.int32) if spikes is None else spikes
         flat = (n, -1, g.maps_post)
         kernels.if_conv(
             pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]),
