@@ -26,7 +26,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = {
     "everything": {},
     "constant output threshold (D25)": {"network.bound": [1, 1, 1]},
-    "constant hidden thresholds (D29)": {"network.hidden_bound": [1, 1, 1]},
     "no readout (D21)": {"learning.readout": 0},
     "target times and hinge, no race (D15)": {
         "learning.error": "target", "learning.hinge": True, "learning.lam": 30, "learning.readout": 0,
