@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
 
-.PHONY: .venv help demo mnist mnist-literal fashion predecessors bench figures tables test test-plain lint clean
+.PHONY: .venv help demo mnist mnist-early mnist-literal fashion predecessors bench figures tables test test-plain lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
 	@echo "make test           the tests"
 	@echo "make mnist          train mnist (faithful) and mnist-plus, print both beside the paper"
+	@echo "make mnist-early    train mnist-early, which decides about three times sooner than mnist-plus"
 	@echo "make mnist-literal  the paper's printed settings"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
 	@echo "make predecessors   train S4NN and BS4NN on MNIST and Fashion-MNIST"
@@ -36,6 +37,9 @@ mnist: .venv/installed
 	$(call TRAIN,mnist-plus)
 	@echo
 	$(BIN)/s4nn compare runs/mnist/seed0 runs/mnist-plus/seed0
+
+mnist-early: .venv/installed
+	$(call TRAIN,mnist-early)
 
 mnist-literal: .venv/installed
 	$(call TRAIN,mnist-literal)

@@ -16,7 +16,7 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.paper import TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from s4nn_ref.record import read_record, read_responses
 
-KINDS = ("", "-plus")  # of experiments: faithful and improved
+EXPERIMENTS = {"mnist": ("mnist", "mnist-plus", "mnist-early"), "fashion": ("fashion", "fashion-plus")}
 PREDECESSORS = {"mnist": ("s4nn", "bs4nn"), "fashion": ("s4nn-fashion", "bs4nn-fashion")}
 DATASETS = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
 
@@ -69,7 +69,7 @@ def table1(results: Path, out: Path) -> None:
         "initial weights": "[0, 80], [0, 50]", "learning rate": "0.1", "lambda": "10", "threshold": "100",
         "T_max": "100", "optimiser": "Adam (SGD in section 4)", "batch, epochs, padding": "not said",
     }  # fmt: skip
-    names = [f"{dataset}{kind}" for dataset in DATASETS for kind in KINDS]
+    names = [name for dataset in DATASETS for name in EXPERIMENTS[dataset]]
     configs = [read_config(ROOT / "experiments" / f"{name}.toml") for name in names]
     ours = {
         "initial weights": lambda c: ", ".join(f"[{low:g}, {high:g}]" for low, high in c.network.init),
@@ -93,7 +93,7 @@ def comparison(number: int, dataset: str, literature, results: Path, out: Path) 
     rows = [head]
     for model, structure, accuracy in literature:
         rows.append([model, structure, "quoted", f"{accuracy:.1f}", f"{accuracy - ds4nn:+.1f}", *["-"] * 6])
-    for experiment in (*(f"{dataset}{kind}" for kind in KINDS), *PREDECESSORS[dataset]):
+    for experiment in (*EXPERIMENTS[dataset], *PREDECESSORS[dataset]):
         if cells := measured(experiment, results):
             structure = records_of(experiment, results)[0]["config"]["network"]["structure"]
             difference = float(cells[0].split()[0]) - ds4nn
@@ -150,11 +150,11 @@ def table5(results: Path, out: Path) -> None:
         if dataset == "fashion":
             for name, values in TABLE_5.items():
                 rows.append([name, "paper", *map(str, values), f"{np.mean(values):.1f}"])
-        for kind in KINDS:
-            aft, mrn, seeds = per_class(results, f"{dataset}{kind}")
+        for experiment in EXPERIMENTS[dataset]:
+            aft, mrn, seeds = per_class(results, experiment)
             if seeds == 0:
                 continue
-            source = f"{dataset}{kind}, {seeds} seed{'s' * (seeds > 1)}"
+            source = f"{experiment}, {seeds} seed{'s' * (seeds > 1)}"
             for name, values in (("AFT", aft), ("MRN", mrn)):
                 digits = 1 if name == "AFT" else 0
                 cells = [spread(column, digits=digits) for column in values.T]

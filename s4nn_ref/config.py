@@ -49,8 +49,9 @@ class LearningConfig:
 
     algorithm : of docs/algorithms.md. lam is the margin lambda of DS4NN, the gamma of S4NN and BS4NN
     error     : of "ds4nn": "target", Eqs. 4-6 with margin lam; "race", the smoothed first spike with escape noise
-                `noise` in potential units (D15), beside which the last potentials teach with weight readout (D21); or
-                one of Table 3's rivals (D22), "s4nn", "mostafa", "comsa"
+                `noise` in potential units (D15), beside which the last potentials teach with weight readout (D21), and
+                in which a step of waiting costs haste (D30); or one of Table 3's rivals (D22), "s4nn", "mostafa",
+                "comsa"
     hinge (of "target") D10; surrogate D5; normalise D4
     v_th_output : output threshold while training, where it differs from v_th (D11; 0: it does not)
     revive    : of "s4nn": hidden neurons that fire for a smaller share of an epoch's images start anew
@@ -61,6 +62,7 @@ class LearningConfig:
     error: typing.Literal["target", "race", "s4nn", "mostafa", "comsa"] = "target"
     noise: float = 10.0
     readout: float = 0.0
+    haste: float = 0.0
     lam: float = 10.0  # Table 1
     hinge: bool = False
     surrogate: typing.Literal["fired", "window", "window-fired", "window-silent"] = "fired"
@@ -229,6 +231,7 @@ def _in_range(config: Config) -> None:
         ("data.validation", d.validation, d.validation >= 0, ">= 0"),
         ("learning.lam", le.lam, le.lam >= 0, ">= 0"),
         ("learning.readout", le.readout, le.readout >= 0, ">= 0"),
+        ("learning.haste", le.haste, le.haste >= 0, ">= 0"),
         ("learning.noise", le.noise, le.noise > 0, "> 0"),
         ("learning.v_th_output", le.v_th_output, le.v_th_output >= 0, ">= 0"),
         ("optimiser.eta", o.eta, all(eta >= 0 for eta in o.eta), ">= 0"),

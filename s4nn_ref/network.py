@@ -292,18 +292,20 @@ class Network:
         t_error = np.minimum(t_out, np.int16(self.t_max - 1))
         self._descend(len(self.layers), states, delta, v_peak, t_error, grad, surrogate, normalise)
 
-    def backward_race(self, states, labels, v_th, noise, readout, grad, surrogate, normalise) -> np.ndarray:
+    def backward_race(
+        self, states, labels, v_th, noise, readout, grad, surrogate, normalise, haste=0.0
+    ) -> np.ndarray:  # fmt: skip
         """Temporal backpropagation of the smoothed race to the first output spike (D15, s4nn_ref/race.py).
 
-        labels : (B,); v_th : as v_th_output of `forward`; noise, readout : of the race; the rest as in `backward`
-        Returns the cost of each image, (B,).
+        labels : (B,); v_th : as v_th_output of `forward`; noise, readout, haste : of the race; the rest as in
+        `backward`. Returns the cost of each image, (B,).
         """
         n, pre, w_pre = len(labels), states[-2], self.matrices(self.parameters)[-1]
         t_pre, t_peak, v_peak = (array.reshape(n, -1) for array in (pre.t_post, pre.t_peak, pre.v_peak))
         cost, delta = np.empty(n), np.empty(t_pre.shape, self.dtype)
         race.race_backward(
-            t_pre, t_peak, v_peak, w_pre, labels, self.output_bound(v_th), float(noise), float(readout), cost, delta,
-            grad[-1],
+            t_pre, t_peak, v_peak, w_pre, labels, self.output_bound(v_th), float(noise), float(readout),
+            float(haste), cost, delta, grad[-1],
         )  # fmt: skip
         self._descend(len(self.layers) - 1, states, delta, v_peak, t_peak, grad, surrogate, normalise)
         return cost

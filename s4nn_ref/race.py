@@ -7,11 +7,12 @@ r_i(s) = exp((V_i(s) - theta(s)) / noise) in step s, theta the threshold, which 
     survival     S(s)   = exp(-sum_{u <= s} R(u))
     decision     q(s)   = S(s-1) (1 - exp(-R(s)))             probability that the first spike comes in step s
     winner       p_i(s) = r_i(s) / R(s)                       softmax of V(s) / noise
-    right        P      = sum_s q(s) p_label(s)
+    right        P      = sum_s q(s) p_label(s) exp(-haste s)
     cost         E      = -log P
 
 so a silent network is as wrong as one that fires for the wrong class, and where waiting would make the decision better,
-dE/dR says so: it weighs the decision now against those to come. With noise -> 0 this is the deterministic first spike.
+dE/dR says so: it weighs the decision now against those to come. A step of waiting costs `haste` (D30; 0: nothing). With
+noise -> 0 this is the deterministic first spike.
 
 The last potentials may teach beside the race (D21): with `readout` > 0 the cross-entropy of a softmax of V(t_max - 1) /
 noise is added with that weight, in which the threshold stands as one competitor more. It reaches the hidden neurons
@@ -31,7 +32,7 @@ _LARGEST = 30.0  # of (V - v_th) / noise in a hazard: far beyond certainty, far 
 
 
 @njit(cache=True, error_model="numpy")
-def race_cost(v, label, bound, noise, readout, error):
+def race_cost(v, label, bound, noise, readout, haste, error):
     """Cost of the smoothed race; overwrites error (t_max, classes) with dE/dV.
 
     v : (t_max, classes), output potentials at every step   bound : (t_max,), the threshold in each (D25)
@@ -51,12 +52,12 @@ def race_cost(v, label, bound, noise, readout, error):
         rate[s] = total * np.exp(min((largest - bound[s]) / noise, _LARGEST))  # D15, D25
         later[s] = survival * np.exp(-rate[s])
         first[s] = -survival * np.expm1(-rate[s])
-        right += first[s] * winner[s, label]
+        right += first[s] * winner[s, label] * np.exp(-haste * s)
         survival = later[s]
     right = max(right, 1e-300)
     behind = 0.0  # probability of a right decision after step s
     for s in range(steps - 1, -1, -1):
-        now = winner[s, label]
+        now = winner[s, label] * np.exp(-haste * s)
         gain = later[s] * now - behind  # dP/dR(s): decide now, or later?
         for i in range(classes):
             same = 1.0 if i == label else 0.0
@@ -70,12 +71,12 @@ def race_cost(v, label, bound, noise, readout, error):
 
 
 @njit(cache=True, error_model="numpy")
-def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, bound, noise, readout, delta_pre, grad):
+def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, bound, noise, readout, haste, delta_pre, grad):
     """race_backward of one image; adds to grad (n, classes), overwrites delta_pre (n,), returns the cost."""
     classes, t_max = w_pre.shape[1], bound.size
     v = output_potentials(t_pre, w_pre, t_max)
     error = np.empty((t_max, classes))
-    cost = race_cost(v, label, bound, noise, readout, error)
+    cost = race_cost(v, label, bound, noise, readout, haste, error)
     for s in range(t_max - 2, -1, -1):
         for i in range(classes):
             error[s, i] += error[s + 1, i]  # now D_i(s)
@@ -105,18 +106,18 @@ def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, bound, noise, reado
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def race_backward(t_pre, t_peak_pre, v_peak_pre, w_pre, labels, bound, noise, readout, cost, delta_pre, grad):
+def race_backward(t_pre, t_peak_pre, v_peak_pre, w_pre, labels, bound, noise, readout, haste, cost, delta_pre, grad):
     """Error of the smoothed race through the output layer.
 
     t_pre, t_peak_pre, v_peak_pre : (B, n), state of the layer below   w_pre : (n, classes)   labels : (B,)
     bound : (t_max,), the output threshold in each step   noise : potential units
-    readout : weight of the potentials' cross-entropy
+    readout : weight of the potentials' cross-entropy   haste : cost of a step of waiting
     Overwrites cost (B,) and delta_pre (B, n) = dE/dt_pre; adds the weight gradients to grad (S, n, classes).
     """
     n, n_shards = t_pre.shape[0], grad.shape[0]
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             cost[b] = _race_image(
-                t_pre[b], t_peak_pre[b], v_peak_pre[b], w_pre, labels[b], bound, noise, readout, delta_pre[b],
-                grad[shard],
+                t_pre[b], t_peak_pre[b], v_peak_pre[b], w_pre, labels[b], bound, noise, readout, haste,
+                delta_pre[b], grad[shard],
             )  # fmt: skip

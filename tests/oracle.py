@@ -150,19 +150,20 @@ def apply_map(image, affine):
     return out
 
 
-def race_cost(v, label, bound, noise, readout=0.0):
-    """-log of the probability that output `label` fires first with escape noise, as defined, step by step; and
-    `readout` times the cross-entropy of the last potentials and the last threshold. bound : (t_max,)"""
+def race_cost(v, label, bound, noise, readout=0.0, haste=0.0):
+    """-log of the probability that output `label` fires first with escape noise, as defined, step by step, a decision
+    in step s being worth exp(-haste s); and `readout` times the cross-entropy of the last potentials and the last
+    threshold. bound : (t_max,)"""
     hazard = np.exp((v - bound[:, None]) / noise)
     survival, right = 1.0, 0.0
-    for r in hazard:
-        right += survival * (1 - np.exp(-r.sum())) * r[label] / r.sum()
+    for s, r in enumerate(hazard):
+        right += survival * (1 - np.exp(-r.sum())) * r[label] / r.sum() * np.exp(-haste * s)
         survival *= np.exp(-r.sum())
     last = np.exp((np.append(v[-1], bound[-1]) - max(v[-1].max(), bound[-1])) / noise)
     return -np.log(right) - readout * np.log(last[label] / last.sum())
 
 
-def race_backward(t_pre, t_peak_pre, w, label, bound, noise, readout):
+def race_backward(t_pre, t_peak_pre, w, label, bound, noise, readout, haste):
     """Error of the race through the output layer, one image: cost, dE/dt_pre, dE/dw.
 
     t_pre, t_peak_pre (n,), w (classes, n). dE/dV by central differences.
@@ -173,14 +174,14 @@ def race_backward(t_pre, t_peak_pre, w, label, bound, noise, readout):
     for index in np.ndindex(v.shape):
         step = np.zeros(v.shape)
         step[index] = 1e-4
-        up, down = (race_cost(v + sign * step, label, bound, noise, readout) for sign in (1, -1))
+        up, down = (race_cost(v + sign * step, label, bound, noise, readout, haste) for sign in (1, -1))
         error[index] = (up - down) / 2e-4
     delta, grad = np.zeros(len(t_pre)), np.zeros(w.shape)
     for i, j in np.ndindex(w.shape):
         if t_pre[j] < len(bound):
             grad[i, j] = error[t_pre[j] :, i].sum()
         delta[j] -= w[i, j] * error[t_peak_pre[j] :, i].sum()
-    return race_cost(v, label, bound, noise, readout), delta, grad
+    return race_cost(v, label, bound, noise, readout, haste), delta, grad
 
 
 # ------------------------------------------------------------------------- S4NN and BS4NN, as their authors simulate

@@ -78,7 +78,7 @@ def _output_error(work: Work, b: int) -> np.ndarray:
     t_pre = network.forward(work.t_in[b : b + 1])[-2].t_post.ravel()
     v = dense.output_potentials(t_pre, network.matrices(network.parameters)[-1], network.t_max)
     error = np.empty_like(v)
-    race.race_cost(v, work.labels[b], network.output_bound(), le.noise, le.readout, error)
+    race.race_cost(v, work.labels[b], network.output_bound(), le.noise, le.readout, le.haste, error)
     return error
 
 

@@ -85,7 +85,7 @@ class DS4NN:
         right = decide(t_out, out.v_peak.reshape(t_out.shape), out.v_end, c.t_max) == labels
         if le.error == "race":
             costs = net.backward_race(
-                states, labels, v_th, le.noise, le.readout, self._grad, le.surrogate, le.normalise
+                states, labels, v_th, le.noise, le.readout, self._grad, le.surrogate, le.normalise, le.haste
             )
         else:
             delta, costs = self._output_error(t_out, labels)
