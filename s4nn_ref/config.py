@@ -96,15 +96,17 @@ class OptimiserConfig:
 @dataclass(frozen=True)
 class AugmentConfig:
     """Random changes of training images, nearest neighbour (D14). shift: pixels, uniform in [-shift, shift];
-    with `probability` also rotation (degrees), scale (relative) and shear (relative), each uniform in +-; flip: with
-    probability 1/2 left and right are swapped; erase: with probability 1/2 a square of at most erase x erase pixels is
-    blanked."""
+    with `probability` also rotation (degrees), scale (relative) and shear (relative), each uniform in +-; with
+    `probability` too an elastic distortion, whose control points move by elastic pixels (standard deviation); flip:
+    with probability 1/2 left and right are swapped; erase: with probability 1/2 a square of at most erase x erase
+    pixels is blanked."""
 
     shift: int = 0
     probability: float = 0.0
     rotation: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
+    elastic: float = 0.0
     flip: bool = False
     erase: int = 0
 
@@ -249,6 +251,7 @@ def _in_range(config: Config) -> None:
         ("augment.probability", a.probability, 0 <= a.probability <= 1, "in [0, 1]"),
         ("augment.rotation", a.rotation, 0 <= a.rotation <= 180, "in [0, 180]"),
         ("augment.shear", a.shear, 0 <= a.shear < 1, "in [0, 1)"),
+        ("augment.elastic", a.elastic, a.elastic >= 0, ">= 0"),
         ("augment.scale", a.scale, 0 <= a.scale < 1, "in [0, 1)"),
         ("training.epochs", t.epochs, t.epochs >= 0, ">= 0"),
         ("training.batch", t.batch, t.batch >= 1, ">= 1"),

@@ -138,13 +138,21 @@ def target_times(t_out, label, lam, t_max):
     ]  # fmt: skip
 
 
-def apply_map(image, affine):
-    """Nearest-neighbour resampling of one image (H, W)."""
+def apply_map(image, affine, bends):
+    """Nearest-neighbour resampling of one image (H, W), bends (2, G, G) spread over it."""
     height, width = image.shape
+    grid = np.arange(bends.shape[1])
+    bent = np.zeros((2, height, width))
+    if grid.size:
+        rows, columns = np.linspace(0, grid[-1], height), np.linspace(0, grid[-1], width)
+        for axis in range(2):
+            lines = np.array([np.interp(columns, grid, line) for line in bends[axis]])
+            bent[axis] = np.array([np.interp(rows, grid, line) for line in lines.T]).T
     centre = np.array([(height - 1) / 2, (width - 1) / 2])
     out = np.zeros_like(image)
     for y, x in np.ndindex(image.shape):
-        yy, xx = np.floor(affine[:, :2] @ (np.array([y, x]) - centre) + affine[:, 2] + centre + 0.5).astype(int)
+        place = affine[:, :2] @ (np.array([y, x]) - centre) + affine[:, 2] + centre + bent[:, y, x]
+        yy, xx = np.floor(place + 0.5).astype(int)
         if 0 <= yy < height and 0 <= xx < width:
             out[y, x] = image[yy, xx]
     return out
