@@ -142,13 +142,22 @@ def _integrate(p, fan, shard, w, first, v_th, urgency):
             u = v + splat(urgency[until - 1])  # the most before the next spike
             rises = (u > peak) & (peak < theta)  # a new maximum, and not yet fired
             if urgency[until - 1] > urgency[t]:
-                if any_lane(rises & (u >= theta)):
-                    for step in range(t, until):  # D29: in which step was it reached?
-                        u_step = v + splat(urgency[step])
-                        fires = (u_step >= theta) & (peak < theta)
-                        peak = where(fires, u_step, peak)
-                        when = where(fires, splat(np.int32(step)), when)
-                    rises = rises & (peak < theta)
+                fires = rises & (u >= theta)
+                while any_lane(fires):  # D29: in which step was it reached? The first of them, by bisection
+                    low, high = t, until - 1
+                    while low < high:
+                        middle = (low + high) // 2
+                        if any_lane(fires & (v + splat(urgency[middle]) >= theta)):
+                            high = middle
+                        else:
+                            low = middle + 1
+                    u_low = v + splat(urgency[low])
+                    now = fires & (u_low >= theta)
+                    peak = where(now, u_low, peak)
+                    when = where(now, splat(np.int32(low)), when)
+                    fires = fires & (u_low < theta)
+                    t = low
+                rises = rises & (peak < theta)
                 t = until - 1
             peak = where(rises, u, peak)
             when = where(rises, splat(np.int32(t)), when)
