@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from s4nn_ref.lanes import LANES, any_lane, load, load_edge, splat, store, where
+from s4nn_ref.lanes import LANES, any_lane, largest, load, load_edge, splat, store, where
 
 # kinds of surrogate, dt/dV = -k(V)
 FIRED, WINDOW, WINDOW_FIRED, WINDOW_SILENT = 0, 1, 2, 3
@@ -143,11 +143,12 @@ def _integrate(p, fan, shard, w, first, v_th, urgency):
             rises = (u > peak) & (peak < theta)  # a new maximum, and not yet fired
             if urgency[until - 1] > urgency[t]:
                 fires = rises & (u >= theta)
-                while any_lane(fires):  # D29: in which step was it reached? The first of them, by bisection
+                while any_lane(fires):  # D29: in which step was it reached? First by the largest of them
+                    v_most = largest(where(fires, v, zero))
                     low, high = t, until - 1
                     while low < high:
                         middle = (low + high) // 2
-                        if any_lane(fires & (v + splat(urgency[middle]) >= theta)):
+                        if v_most + urgency[middle] >= v_th:
                             high = middle
                         else:
                             low = middle + 1

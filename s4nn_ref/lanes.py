@@ -59,6 +59,11 @@ def any_lane(mask):
     return bool(mask.any())
 
 
+def largest(lanes):
+    """The largest of the lanes, which are real numbers and no NaN."""
+    return lanes.max()
+
+
 def _element(dtype):
     return np.dtype(np.int32) if dtype.kind in "iu" else dtype
 
@@ -133,7 +138,7 @@ def _broadcast(builder, value, vector):
 
 def _mangled(vector) -> str:
     kinds = {ir.FloatType(): "f32", ir.DoubleType(): "f64"}
-    return f"v{LANES}{kinds.get(vector.element) or f'i{vector.element.width}'}.p0"
+    return f"v{LANES}{kinds.get(vector.element) or f'i{vector.element.width}'}"
 
 
 @intrinsic
@@ -142,7 +147,7 @@ def _load_first(typingctx, array, row, first, count):
         pointer, vector, align = _pointer(context, builder, array, *args[:3])
         mask, zero = _mask_of_first(builder, args[3]), ir.Constant(vector, None)
         kind = ir.FunctionType(vector, [pointer.type, ir.IntType(32), mask.type, vector])
-        function = builder.module.declare_intrinsic(f"llvm.masked.load.{_mangled(vector)}", (), kind)
+        function = builder.module.declare_intrinsic(f"llvm.masked.load.{_mangled(vector)}.p0", (), kind)
         value = builder.call(function, [pointer, ir.Constant(ir.IntType(32), align), mask, zero])
         return _widened(builder, value, array, signature.return_type, context)
 
@@ -169,7 +174,7 @@ def _store_first(typingctx, array, row, first, count, lanes):
         pointer, vector, align = _pointer(context, builder, array, *args[:3])
         mask, value = _mask_of_first(builder, args[3]), _narrowed(builder, args[4], vector)
         kind = ir.FunctionType(ir.VoidType(), [vector, pointer.type, ir.IntType(32), mask.type])
-        function = builder.module.declare_intrinsic(f"llvm.masked.store.{_mangled(vector)}", (), kind)
+        function = builder.module.declare_intrinsic(f"llvm.masked.store.{_mangled(vector)}.p0", (), kind)
         builder.call(function, [value, pointer, ir.Constant(ir.IntType(32), align), mask])
         return context.get_dummy_value()
 
@@ -201,6 +206,17 @@ def _any_lane(typingctx, mask):
     return types.boolean(mask), codegen
 
 
+@intrinsic
+def _largest(typingctx, lanes):
+    def codegen(context, builder, signature, args):
+        vector = args[0].type
+        kind = ir.FunctionType(vector.element, [vector])
+        function = builder.module.declare_intrinsic(f"llvm.vector.reduce.fmax.{_mangled(vector)}", (), kind)
+        return builder.call(function, args, fastmath=("nnan",))
+
+    return lanes.element(lanes), codegen
+
+
 if not config.DISABLE_JIT:
 
     @njit(error_model="numpy")
@@ -224,6 +240,7 @@ if not config.DISABLE_JIT:
     overload(splat)(lambda number: lambda number: _splat(number))
     overload(where)(lambda mask, yes, no: lambda mask, yes, no: _where(mask, yes, no))
     overload(any_lane)(lambda mask: lambda mask: _any_lane(mask))
+    overload(largest)(lambda lanes: lambda lanes: _largest(lanes))
 
 
 def _define(operation, name: str) -> None:
