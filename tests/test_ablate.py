@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "experiments"))
 
-from ablate import ROWS, changed, main  # noqa: E402
+from ablate import ROWS, changed, main, rows_of  # noqa: E402
 
 from s4nn_ref.config import config_of_dict  # noqa: E402
 
@@ -19,7 +19,7 @@ def test_rows_are_valid_and_change_something(name):
     tables = tomllib.loads((ROOT / "experiments" / f"{name}.toml").read_text())
     everything = config_of_dict(changed(tables, ROWS["everything"]))
     assert everything == config_of_dict(tables)
-    for row, changes in ROWS.items():
+    for row, changes in rows_of(name).items():
         config = config_of_dict(changed(tables, changes))
         assert (config == everything) == (row == "everything")
         before, now = everything.as_dict(), config.as_dict()
