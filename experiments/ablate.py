@@ -40,7 +40,7 @@ ROWS = {
     "no average of the weights (D13)": {"optimiser.ema": 0},
     "no augmentation (D14)": {"augment": {}},
 }  # fmt: skip
-# and of one experiment alone
+# rows of one experiment alone
 OWN_ROWS = {
     "fashion-plus": {
         "constant hidden thresholds (D29)": {"network.hidden_bound": [1, 1, 1]},

@@ -13,21 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from s4nn_ref.algorithms import DS4NN
 from s4nn_ref.config import read_config
 from s4nn_ref.data import load
 from s4nn_ref.errors import InputError
 from s4nn_ref.storage import read_weights
-
-
-def gradients(algorithm: DS4NN, images: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
-    """dE/dw per weighted layer (R, M), summed over the images; no weight is changed."""
-    algorithm.optimiser.update = lambda grad, n_images: None
-    algorithm.learn(images, labels)
-    return [shards.sum(axis=0) for shards in algorithm._grad]
+from s4nn_ref.train import Training
 
 
 def row(layer: str, gradient: np.ndarray) -> str:
+    """A line about a layer's gradient (R, M)."""
     left, values, _ = np.linalg.svd(gradient.astype(np.float64), full_matrices=False)
     share = np.cumsum(values**2) / (values**2).sum()
     same = max((left[:, 0] > 0).mean(), (left[:, 0] < 0).mean())
@@ -44,14 +38,23 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
     try:
         config = read_config(args.config)
-        algorithm = DS4NN(config, np.random.default_rng(config.training.seed), 1)
-        if args.weights:
-            algorithm.network.parameters[:] = read_weights(args.weights)[0].parameters
+        if config.learning.algorithm != "ds4nn":
+            raise InputError(f'{args.config} is of algorithm "{config.learning.algorithm}", which learns online')
+        if args.images < 1:
+            raise InputError(f"--images {args.images}: must be at least 1")
         dataset = load(config.data.dataset, "train", args.data).head(args.images)
+        algorithm = Training(config, dataset, dataset.head(0)).algorithm
+        if args.weights:
+            network, _ = read_weights(args.weights)
+            if (network.structure, network.input_shape) != (config.network.structure, config.network.input_shape):
+                raise InputError(f"{args.weights} is {network.structure}, {args.config} is {config.network.structure}")
+            algorithm.network.parameters[:] = network.parameters
+        algorithm.grad = algorithm.network.gradients()
+        algorithm.backward(dataset.images, dataset.labels)
         print(f"{'layer':<8}{'(R, M)':<14}{'first':>8}{'/median':>10}{'same sign':>12}{'90 %':>8}")
         layers = [layer.token for layer in algorithm.network.layers if layer.geometry]
-        for layer, gradient in zip(layers, gradients(algorithm, dataset.images, dataset.labels), strict=True):
-            print(row(layer, gradient))
+        for layer, shards in zip(layers, algorithm.grad, strict=True):
+            print(row(layer, shards.sum(axis=0)))
     except InputError as error:
         print(f"spectrum: {error}", file=sys.stderr)
         return 2

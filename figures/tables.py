@@ -16,6 +16,7 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.paper import TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from s4nn_ref.record import read_record, read_responses
 
+# faithful, improved, and improved for another end
 EXPERIMENTS = {"mnist": ("mnist", "mnist-plus", "mnist-early"), "fashion": ("fashion", "fashion-plus")}
 PREDECESSORS = {"mnist": ("s4nn", "bs4nn"), "fashion": ("s4nn-fashion", "bs4nn-fashion")}
 DATASETS = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}

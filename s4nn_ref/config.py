@@ -75,10 +75,14 @@ class LearningConfig:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """Updates. rule: "muon" moves hidden layers along the polar factor of their momentum, and the output layer as Adam
-    does (D31). eta and weight_decay: one value, or one per weighted layer. decay: factor on eta every decay_every
-    epochs (schedule "step") or every epoch ("exponential"); warmup: epochs of linear rise; ema: decay of the moving
-    average of the weights that is evaluated (0: none)."""
+    """Updates.
+
+    rule  : "muon" moves hidden layers along the polar factor of their momentum, eta being the root mean square of a
+            weight's change, and the output layer as Adam does, with the same beta1 (D31)
+    eta, weight_decay : one value, or one per weighted layer
+    decay : factor on eta every decay_every epochs (schedule "step") or every epoch ("exponential")
+    warmup, ema : epochs of linear rise; decay of the moving average of the weights that is evaluated (0: none)
+    """
 
     eta: tuple[float, ...] = (0.1,)  # Table 1
     rule: typing.Literal["adam", "sgd", "muon"] = "adam"

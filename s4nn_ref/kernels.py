@@ -160,6 +160,8 @@ def _integrate(p, fan, shard, w, first, v_th, urgency):
                     t = low
                 rises = rises & (peak < theta)
                 t = until - 1
+                while urgency[t - 1] == urgency[t]:  # the first step of the maximum
+                    t -= 1
             peak = where(rises, u, peak)
             when = where(rises, splat(np.int32(t)), when)
     return peak, when

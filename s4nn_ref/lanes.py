@@ -208,6 +208,9 @@ def _any_lane(typingctx, mask):
 
 @intrinsic
 def _largest(typingctx, lanes):
+    if not isinstance(lanes.element, types.Float):
+        raise TypingError(f"the largest of lanes that are no reals: {lanes}")
+
     def codegen(context, builder, signature, args):
         vector = args[0].type
         kind = ir.FunctionType(vector.element, [vector])

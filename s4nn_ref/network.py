@@ -293,7 +293,7 @@ class Network:
         self._descend(len(self.layers), states, delta, v_peak, t_error, grad, surrogate, normalise)
 
     def backward_race(
-        self, states, labels, v_th, noise, readout, grad, surrogate, normalise, haste=0.0
+        self, states, labels, v_th, noise, readout, haste, grad, surrogate, normalise
     ) -> np.ndarray:  # fmt: skip
         """Temporal backpropagation of the smoothed race to the first output spike (D15, s4nn_ref/race.py).
 

@@ -65,8 +65,8 @@ def _update(w, grad, n_images, m, v, w_mean, adam, eta, decay, beta1, beta2, eps
             w_mean[i] += (one - mean) * (w[i] - w_mean[i])
 
 
-def orthogonal(u: np.ndarray) -> np.ndarray:
-    """The polar factor of a layer's gradient: its singular vectors with singular values all alike (Muon, D31).
+def polar_factor(u: np.ndarray) -> np.ndarray:
+    """A layer's momentum with its singular values made alike (Muon, D31).
 
     u : (R, M)   ->   (R, M), of root mean square 1 where u has full rank; 0 where u is 0
     Derivation: docs/derivation.md.
@@ -139,7 +139,7 @@ class Optimiser:
             muon = c.rule == "muon" and layer < len(self.slices) - 1  # the output layer follows Adam (D31)
             if muon:
                 direction = self._direction(m.reshape(shards.shape[1:]), shards, n_images)
-                shards, n, m, beta1 = direction[None], 1, v, 0.0  # a step of SGD along it
+                shards, n, m, beta1 = direction[None], 1, v, 0.0  # a step of SGD along it, whose momentum is itself
             _update(
                 self.parameters[part], shards.reshape(len(shards), -1), scalar(n), m, v, self.w_mean[part],
                 adam and not muon, scalar(factor * c.eta[layer]), scalar(c.weight_decay[layer]), scalar(beta1),
@@ -153,4 +153,4 @@ class Optimiser:
         m *= beta1
         m += (1 - beta1) / n_images * shards.sum(axis=0)
         shards[:] = 0
-        return orthogonal(m)
+        return polar_factor(m)

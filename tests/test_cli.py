@@ -124,6 +124,8 @@ def test_limit_and_file_as_output(s4nn, tiny_toml, data_dir, tmp_path):
         (("validation = 40", "validation = 300"), ["leaves no training image"]),
         (('dataset = "tiny"', 'dataset = "none"'), ["not found", "--data"]),
         (("rotation = 10", "rotation = -5"), ["augment.rotation"]),
+        (("rotation = 10", "elastic = -1"), ["augment.elastic"]),
+        (("hinge = true", "haste = -1"), ["learning.haste"]),
         (("[network]", 'name = "x"\n[network]'), ["called as its file"]),
     ],
 )

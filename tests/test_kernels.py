@@ -47,7 +47,9 @@ def options_of(token):
 
 
 @pytest.mark.parametrize(("structure", "shape", "padding"), GEOMETRIES)
-@pytest.mark.parametrize("bound", [(1.0, 1.0, 1.0), (1.5, 0.5, 1.0), (2.0, 0.25, 4.0)])
+@pytest.mark.parametrize(
+    "bound", [(1.0, 1.0, 1.0), (1.5, 0.5, 1.0), (2.0, 0.25, 4.0), (1.5, 0.5, 1e-9), (1.5, 0.5, 60.0)]
+)  # the last two hardly change but at the beginning, and at the end
 def test_if_conv_equals_oracle(structure, shape, padding, bound):
     rng = np.random.default_rng(1)
     network = drawn_network(rng, structure, shape, padding=padding, hidden_bound=bound)

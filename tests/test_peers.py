@@ -28,8 +28,8 @@ def case(request):
     states = network.forward(t_in)
     for b in range(n):
         v = output_potentials(states[-2].t_post[b].ravel(), network.matrices(network.parameters)[-1], 20)
-        race_cost(v, labels[b], network.output_bound(), 8.0, 0.5, 0.0, error[b])
-    network.backward_race(states, labels, 100.0, 8.0, 0.5, grad, "window", "none")
+        race_cost(v, labels[b], network.output_bound(), 8.0, 0.5, 0.02, error[b])
+    network.backward_race(states, labels, 100.0, 8.0, 0.5, 0.02, grad, "window", "none")
     return network, t_in, states, error, [g.sum(axis=0) for g in grad]
 
 

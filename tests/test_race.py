@@ -82,7 +82,7 @@ def test_a_step_of_waiting_costs_haste():
     v, error = np.full((10, 2), -500.0), np.empty((10, 2))
     v[6:, 0] = 500.0
     assert race_cost(v, 0, np.full(10, 100.0), 10.0, 0.0, 0.05, error) == pytest.approx(0.3)
-    v[2:, 0] = 90.0  # nearly there from step 2 on
+    v[2:6, 0] = 90.0  # nearly there from step 2 on
     patient, hasty = np.empty((10, 2)), np.empty((10, 2))
     race_cost(v, 0, np.full(10, 100.0), 10.0, 0.0, 0.0, patient)
     race_cost(v, 0, np.full(10, 100.0), 10.0, 0.0, 0.1, hasty)
@@ -114,10 +114,13 @@ def test_race_reaches_the_hidden_layers():
     network.initialise([(-40, 70), (-30, 60), (-10, 20)], rng)
     t_in = rng.integers(0, 101, (6, 12, 12, 1)).astype(np.int16)
     grad = network.gradients()
-    cost = network.backward_race(network.forward(t_in), np.arange(6) % 5, 100.0, 10.0, 0.0, grad, "window", "none")
+    cost = network.backward_race(network.forward(t_in), np.arange(6) % 5, 100.0, 10.0, 0.0, 0.0, grad, "window", "none")
     assert cost.shape == (6,)
     assert (cost > 0).all()
     assert all(np.abs(g).max() > 0 for g in grad)
+    labels, states = np.arange(6) % 5, network.forward(t_in)
+    hasty = network.backward_race(states, labels, 100.0, 10.0, 0.0, 0.02, network.gradients(), "window", "none")
+    assert (hasty > cost).all()  # D30
 
 
 def test_training_threshold_is_not_the_networks():

@@ -1,5 +1,9 @@
 """Learning: the optimiser against its formulas, exact resumption, independence of threads."""
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ from conftest import TINY, online_toml
 from s4nn_ref.config import OptimiserConfig, read_config
 from s4nn_ref.data import load
 from s4nn_ref.errors import InputError
-from s4nn_ref.optimiser import Optimiser, orthogonal, rate
+from s4nn_ref.optimiser import Optimiser, polar_factor, rate
 from s4nn_ref.train import Progress, Training, split_validation
 
 
@@ -85,19 +89,38 @@ def test_muon_equals_its_formula(shape):
     np.testing.assert_allclose(optimiser.w_mean, mean, rtol=1e-10)
 
 
+def test_the_polar_factor_does_not_depend_on_the_matrix_librarys_threads():
+    program = (
+        "import sys, numpy as np; from s4nn_ref.optimiser import polar_factor; r = np.random.default_rng(33)\n"
+        "for shape in ((1152, 128), (9, 128)):\n"
+        "    sys.stdout.buffer.write(polar_factor(r.normal(size=shape).astype(np.float32)).tobytes())"
+    )
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": n},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for n in ("1", "2")
+    ]
+    assert len(outputs[0]) == 4 * 128 * (1152 + 9)
+    assert outputs[0] == outputs[1]
+
+
 def test_the_polar_factor_of_what_has_none():
     """Dead maps stay where they are, noise is not raised to the size of a signal, NaN does not hide."""
     u = np.random.default_rng(32).normal(size=(30, 6)).astype(np.float32)
     u[:, 2] = 0
-    o = orthogonal(u)
+    o = polar_factor(u)
     assert o.dtype == np.float32
     assert np.abs(o[:, 2]).max() < 1e-3
     np.testing.assert_allclose(np.linalg.svd(o)[1][:5], np.sqrt(30), rtol=1e-4)
-    assert not orthogonal(np.zeros((4, 3))).any()
-    weak = orthogonal(np.diag([1.0, 0.5, 1e-5]))
+    assert not polar_factor(np.zeros((4, 3))).any()
+    weak = polar_factor(np.diag([1.0, 0.5, 1e-5]))
     np.testing.assert_allclose(np.diag(weak) / np.sqrt(3), [1, 1, 0.01], rtol=1e-6)
     u[3, 3] = np.nan
-    assert np.isnan(orthogonal(u)).all()
+    assert np.isnan(polar_factor(u)).all()
 
 
 def test_weight_average(problem):

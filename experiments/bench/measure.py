@@ -98,7 +98,15 @@ class Work:
     def backward(self, states) -> None:
         le = self.config.learning
         self.network.backward_race(
-            states, self.labels, self.network.v_th, le.noise, le.readout, self.grad, le.surrogate, le.normalise
+            states,
+            self.labels,
+            self.network.v_th,
+            le.noise,
+            le.readout,
+            le.haste,
+            self.grad,
+            le.surrogate,
+            le.normalise,
         )
 
     def both(self) -> None:

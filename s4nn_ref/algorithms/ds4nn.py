@@ -60,7 +60,7 @@ def cost(e: np.ndarray) -> np.ndarray:
 class DS4NN:
     """The algorithm of `learning.algorithm = "ds4nn"`; see s4nn_ref.algorithms.Algorithm.
 
-    A call of `learn` is an update along the mean gradient of a batch.
+    A call of `learn` is an update along the mean gradient of a batch. grad : what Network.gradients returns.
     """
 
     def __init__(self, config, rng: np.random.Generator, batches: int):
@@ -69,7 +69,7 @@ class DS4NN:
         self.optimiser = Optimiser(
             config.optimiser, self.network.parameters, self.network.slices, batches, config.training.epochs
         )
-        self._grad = self.network.gradients(min(N_SHARDS, config.training.batch))
+        self.grad = self.network.gradients(min(N_SHARDS, config.training.batch))
 
     @staticmethod
     def presented(config) -> int:
@@ -77,6 +77,12 @@ class DS4NN:
 
     def learn(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One update from a batch: forward, error, backward, step. Returns cost and whether the decision was right."""
+        costs, right = self.backward(images, labels)
+        self.optimiser.update(self.grad, len(labels))
+        return costs, right
+
+    def backward(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Add dE/dw of a batch to `grad`; returns what `learn` does."""
         c, le, net = self.config.network, self.config.learning, self.network
         v_th = le.v_th_output or c.v_th
         states = net.forward(encode(images, c.t_max, self.config.data.rounding), v_th, every_layer=False)
@@ -85,12 +91,11 @@ class DS4NN:
         right = decide(t_out, out.v_peak.reshape(t_out.shape), out.v_end, c.t_max) == labels
         if le.error == "race":
             costs = net.backward_race(
-                states, labels, v_th, le.noise, le.readout, self._grad, le.surrogate, le.normalise, le.haste
+                states, labels, v_th, le.noise, le.readout, le.haste, self.grad, le.surrogate, le.normalise
             )
         else:
             delta, costs = self._output_error(t_out, labels)
-            net.backward(states, delta, self._grad, le.surrogate, le.normalise)
-        self.optimiser.update(self._grad, len(labels))
+            net.backward(states, delta, self.grad, le.surrogate, le.normalise)
         return costs, right
 
     def _output_error(self, t_out, labels) -> tuple[np.ndarray, np.ndarray]:
