@@ -103,7 +103,7 @@ class AugmentConfig:
     with `probability` also rotation (degrees), scale (relative) and shear (relative), each uniform in +-; with
     `probability` too an elastic distortion, whose control points move by elastic pixels (standard deviation); flip:
     with probability 1/2 left and right are swapped; erase: with probability 1/2 a square of at most erase x erase
-    pixels is blanked."""
+    pixels is blanked; epochs: all but the flip ends behind so many epochs (0: with the run)."""
 
     shift: int = 0
     probability: float = 0.0
@@ -113,6 +113,11 @@ class AugmentConfig:
     elastic: float = 0.0
     flip: bool = False
     erase: int = 0
+    epochs: int = 0
+
+    def at(self, epoch: int) -> "AugmentConfig":
+        """What is done in an epoch, counted from 0."""
+        return self if not self.epochs or epoch < self.epochs else AugmentConfig(flip=self.flip)
 
     @property
     def active(self) -> bool:
@@ -251,6 +256,7 @@ def _in_range(config: Config) -> None:
         ("optimiser.decay_every", o.decay_every, o.decay_every >= 1, ">= 1"),
         ("optimiser.warmup", o.warmup, o.warmup >= 0, ">= 0"),
         ("augment.erase", a.erase, a.erase >= 0, ">= 0"),
+        ("augment.epochs", a.epochs, a.epochs >= 0, ">= 0"),
         ("augment.shift", a.shift, a.shift >= 0, ">= 0"),
         ("augment.probability", a.probability, 0 <= a.probability <= 1, "in [0, 1]"),
         ("augment.rotation", a.rotation, 0 <= a.rotation <= 180, "in [0, 180]"),

@@ -120,15 +120,15 @@ class Training:
 
     def run_epoch(self, progress: Progress, stop: dict) -> bool:
         """Learn the rest of the current epoch; returns whether it was finished (not stopped)."""
-        c, order = self.config, self._order()
+        c, order, changes = self.config, self._order(), self.config.augment.at(self.epoch)
         progress.start_epoch(self.epoch + 1)
         began = time.perf_counter()
         for batch in range(self.batch, self.batches):
             index = order[batch * self.presented : (batch + 1) * self.presented]
             images = self.data.images[index]
-            if c.augment.active:
+            if changes.active:
                 rng = np.random.default_rng((c.training.seed, _AUGMENT, self.epoch, batch))
-                images = augment(c.augment, images, rng)
+                images = augment(changes, images, rng)
             e, right = self.algorithm.learn(images, self.data.labels[index])
             r = self.running
             r.images, r.cost, r.right = r.images + len(e), r.cost + float(e.sum()), r.right + int(right.sum())

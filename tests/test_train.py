@@ -239,6 +239,24 @@ def test_orders(training, tiny_toml):
     assert 100 < len(set(orders["drawn"])) < 220  # with replacement: 1 - 1 / e of them
 
 
+def test_augmentation_ends(training, tiny_toml, monkeypatch):
+    """D14: behind augment.epochs epochs the images are as they are, or mirrored."""
+    seen = []
+    tiny_toml.write_text(TINY.replace("[augment]", "[augment]\nepochs = 2\nflip = true"))
+    run = training()
+    learn = run.algorithm.learn
+    monkeypatch.setattr(run.algorithm, "learn", lambda images, labels: seen.append(images) or learn(images, labels))
+    for _ in range(3):
+        run.run_epoch(Progress(), {"set": False})
+        run.close_epoch()
+    known = {bytes(image) for image in run.data.images}
+    mirrored = {bytes(image) for image in np.ascontiguousarray(run.data.images[:, :, ::-1])}
+    shares = [np.mean([bytes(i) in known for batch in seen[22 * e : 22 * e + 22] for i in batch]) for e in range(3)]
+    assert max(shares[:2]) < 0.3
+    assert 0.4 < shares[2] < 0.6
+    assert all(bytes(image) in known | mirrored for batch in seen[44:] for image in batch)
+
+
 @pytest.mark.parametrize(("error", "rule"), [("target", "adam"), ("race", "muon")])
 def test_threads_and_seed(training, tmp_path, tiny_toml, error, rule):
     tiny_toml.write_text(tiny_with(error, rule))
