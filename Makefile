@@ -9,7 +9,7 @@ help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
 	@echo "make test           the tests"
 	@echo "make mnist          train mnist (faithful) and mnist-plus, print both beside the paper"
-	@echo "make mnist-early    train mnist-early, which decides about three times sooner than mnist-plus"
+	@echo "make mnist-early    train mnist-early, which decides as early as the paper's network"
 	@echo "make mnist-literal  the paper's printed settings"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
 	@echo "make predecessors   train S4NN and BS4NN on MNIST and Fashion-MNIST"
