@@ -101,7 +101,7 @@ def comparison(number: int, dataset: str, literature, results: Path, out: Path) 
             rows.append([experiment, structure, "measured", cells[0], f"{difference:+.2f}", *cells[1:]])
     if len(rows) == 1 + len(literature):
         raise InputError(
-            f"no records of {dataset} or {dataset}-plus in {results}; make them with: s4nn train "
+            f"no records of {', '.join(EXPERIMENTS[dataset])} in {results}; make them with: s4nn train "
             f"experiments/{dataset}.toml"
         )
     note = (

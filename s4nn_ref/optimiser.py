@@ -150,7 +150,7 @@ class Optimiser:
     def _direction(self, m, shards, n_images: int) -> np.ndarray:
         """Muon's direction for one layer (R, M); renews its momentum m (R, M), zeroes shards (S, R, M)."""
         beta1 = m.dtype.type(self.config.beta1)
+        mean = _sum_shards(shards.reshape(len(shards), -1), 0, m.size, m.dtype.type(n_images))
         m *= beta1
-        m += (1 - beta1) / n_images * shards.sum(axis=0)
-        shards[:] = 0
+        m += (1 - beta1) * mean.reshape(m.shape)
         return polar_factor(m)

@@ -3,7 +3,10 @@
 import numpy as np
 import oracle
 import pytest
+from conftest import TINY
 
+from s4nn_ref.algorithms import DS4NN
+from s4nn_ref.config import read_config
 from s4nn_ref.network import Network
 from s4nn_ref.race import race_backward, race_cost
 
@@ -136,3 +139,13 @@ def test_training_threshold_is_not_the_networks():
     for a, b in zip(usual[:-1], lower[:-1], strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(network.forward(t_in)[-1].t_post, usual[-1])
+
+
+def test_haste_of_an_experiment_reaches_its_training(tiny_toml):
+    """D30: the same weights and images cost more where waiting does."""
+    images, labels, costs = np.random.default_rng(5).integers(0, 256, (2, 28, 28), np.uint8), np.arange(2), []
+    for haste in (0.0, 0.02):
+        tiny_toml.write_text(TINY.replace("[learning]", f'[learning]\nerror = "race"\nhaste = {haste}'))
+        algorithm = DS4NN(read_config(tiny_toml), np.random.default_rng(6), 1)
+        costs.append(algorithm.learn(images, labels)[0])
+    assert (costs[1] > costs[0]).all()
