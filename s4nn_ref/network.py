@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s4nn_ref import dense, kernels, race
+from s4nn_ref import backprop, dense, kernels, race
 from s4nn_ref.errors import InputError
 from s4nn_ref.lanes import LANES
 from s4nn_ref.structure import LayerSpec, parse_structure
@@ -16,10 +16,10 @@ BATCH = 128  # images presented at once where nothing is learned
 N_SHARDS = 4  # pieces of a batch; a constant, so that no bit depends on the number of threads
 
 SURROGATES = {
-    "fired": kernels.FIRED, "window": kernels.WINDOW, "window-fired": kernels.WINDOW_FIRED,
-    "window-silent": kernels.WINDOW_SILENT,
+    "fired": backprop.FIRED, "window": backprop.WINDOW, "window-fired": backprop.WINDOW_FIRED,
+    "window-silent": backprop.WINDOW_SILENT,
 }  # fmt: skip
-NORMALISATIONS = {"none": kernels.NONE, "signed-sum": kernels.SIGNED_SUM, "l1": kernels.L1, "l2": kernels.L2}
+NORMALISATIONS = {"none": backprop.NONE, "signed-sum": backprop.SIGNED_SUM, "l1": backprop.L1, "l2": backprop.L2}
 
 
 @dataclass(frozen=True)
@@ -328,7 +328,7 @@ class Network:
                 window, i = layer.window, i - 1
             depth, g, pre = depth - 1, self.geometries[depth - 1], states[i]
             error = np.empty((n, delta.size // n), self.dtype)
-            kernels.synaptic_error(
+            backprop.synaptic_error(
                 delta.reshape(error.shape), v_peak.reshape(error.shape), self.dtype.type(self.v_th),
                 SURROGATES[surrogate], NORMALISATIONS[normalise], min(N_SHARDS, n), error,
             )  # fmt: skip
@@ -339,7 +339,7 @@ class Network:
                 else np.empty((1, 1), self.dtype)
             )
             delta = np.empty((n, g.height * g.width, g.maps_pre), self.dtype)
-            kernels.if_conv_backward(
+            backprop.if_conv_backward(
                 error.reshape(flat), t_error.reshape(flat), _places(state, flat), pre.t_post.reshape(n, -1),
                 pre.t_peak.reshape(delta.shape), _padded(w_post).reshape(g.maps_post if depth else 1, -1), g, window,
                 self.t_max, depth > 0, self._fan_out[depth], delta, grad[depth],

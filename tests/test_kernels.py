@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s4nn_ref import kernels
+from s4nn_ref import backprop, kernels
 from s4nn_ref.network import NORMALISATIONS, SURROGATES, LayerState, Network, Pooled, _padded
 
 # weights in eighths: their sums are exact, so equality is asserted, not closeness
@@ -161,7 +161,7 @@ def test_synaptic_error_equals_oracle(surrogate, normalise):
     delta, v_peak = rng.normal(size=(3, 50)), rng.uniform(-20, 250, (3, 50))
     delta[2] = 0.0  # no error: nothing to normalise
     g = np.empty_like(delta)
-    kernels.synaptic_error(delta, v_peak, np.float64(100), SURROGATES[surrogate], NORMALISATIONS[normalise], 2, g)
+    backprop.synaptic_error(delta, v_peak, np.float64(100), SURROGATES[surrogate], NORMALISATIONS[normalise], 2, g)
     for b in range(3):
         np.testing.assert_allclose(
             g[b], oracle.synaptic_error(delta[b], v_peak[b], 100.0, surrogate, normalise), rtol=1e-12, atol=1e-15
@@ -183,7 +183,7 @@ def test_if_conv_backward_equals_oracle(structure, shape, padding):
     grad = np.zeros((2, geometry.receptive_field, geometry.maps_post))
     delta_pre = np.empty((3, shape[0] * shape[1], shape[2]))
     w_post = _padded(network.w[0].reshape(-1, shape[2])).reshape(geometry.maps_post, -1)
-    kernels.if_conv_backward(
+    backprop.if_conv_backward(
         g, t_error, np.empty((1, 0, 0), np.int16), t_in.reshape(3, -1), t_peak_pre.reshape(delta_pre.shape), w_post,
         geometry, 1, 12, True, kernels.fan_out(geometry, 2), delta_pre, grad,
     )  # fmt: skip
@@ -219,7 +219,7 @@ def test_pooled_backward_equals_the_oracle_at_the_winners(window):
     flat, grad = (2, -1, 5), np.zeros((2, geometry.receptive_field, 5))
     delta_pre = np.empty((2, 49, 3))
     w_post = _padded(network.w[0].reshape(-1, 3)).reshape(5, -1)
-    kernels.if_conv_backward(
+    backprop.if_conv_backward(
         g.reshape(flat), state.t_peak.reshape(flat), state.winner.reshape(flat), t_in.reshape(2, -1),
         t_in.reshape(2, -1, 3), w_post, geometry, window, 12, True, kernels.fan_out(geometry, 2), delta_pre, grad,
     )  # fmt: skip

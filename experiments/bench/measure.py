@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numba import njit
 
-from s4nn_ref import data, dense, kernels, race
+from s4nn_ref import backprop, data, dense, kernels, race
 from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.anytime import Anytime
 from s4nn_ref.config import config_of_dict
@@ -143,7 +143,7 @@ class Work:
 @contextmanager
 def timed(seconds: dict):
     """Add up, per kernel and call within a pass, the seconds spent in each kernel."""
-    parts = [(kernels, "if_conv"), (kernels, "if_conv_backward"), (kernels, "synaptic_error"), (dense, "if_output"),
+    parts = [(kernels, "if_conv"), (backprop, "if_conv_backward"), (backprop, "synaptic_error"), (dense, "if_output"),
              (race, "race_backward")]  # fmt: skip
     originals = [(module, name, getattr(module, name)) for module, name in parts]
     calls: dict = {}
@@ -177,7 +177,7 @@ def operations(work: Work) -> list[dict]:
     network, states = work.network, work.forward()
     n, rows, depth = len(work.labels), [], 0
     counted: list = []
-    original = kernels.if_conv_backward
+    original = backprop.if_conv_backward
 
     def count(g, t_error, winner, t_pre, t_peak_pre, w_post, geometry, window, t_max, propagate, fan, delta, grad):
         ones, weight, below = (g != 0).astype(g.dtype), np.zeros(grad.shape, g.dtype), np.zeros(delta.shape, g.dtype)
@@ -186,11 +186,11 @@ def operations(work: Work) -> list[dict]:
         counted.append(-weight.sum(dtype=float) + below.sum(dtype=float))
         original(g, t_error, winner, t_pre, t_peak_pre, w_post, geometry, window, t_max, propagate, fan, delta, grad)
 
-    kernels.if_conv_backward = count
+    backprop.if_conv_backward = count
     try:
         work.backward(states)
     finally:
-        kernels.if_conv_backward = original
+        backprop.if_conv_backward = original
     for i, layer in enumerate(network.layers):
         if layer.geometry is None:
             continue
