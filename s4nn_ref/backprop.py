@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, prange
 
 from s4nn_ref.kernels import ROW, spikes_of_positions
-from s4nn_ref.lanes import LANES, any_lane, load, load_edge, splat, store, where
+from s4nn_ref.lanes import LANES, any_lane, load, load_edge, multiply_add, splat, store, where
 
 # kinds of surrogate, dt/dV = -k(V)
 FIRED, WINDOW, WINDOW_FIRED, WINDOW_SILENT = 0, 1, 2, 3
@@ -74,25 +74,25 @@ def _weight_gradient_image(g, t_error, winner, fan, shard, geometry, window, gra
             for k in range(window * window):
                 g_k = g_q
                 if window > 1:  # the error belongs to the winner's position alone
-                    g_k = where(load_edge(winner, q, first) == splat(np.int32(k)), g_q, zero)
+                    g_k = where(load_edge(winner, q, first) == splat(np.int16(k)), g_q, zero)
                     if not any_lane(g_k != zero):
                         continue
                 p = corner + (k // window) * geometry.width_post + k % window
                 for s in range(p * length, np.int64(fan.end[shard, p])):
                     spike = fan.spike[shard, s]
                     row = spike & ROW
-                    causal = splat(np.int32(spike >> 32)) <= t_q  # Eq. 12: dV/dw = [t_j <= t_i] (D9)
+                    causal = splat(np.int16(spike >> 32)) <= t_q  # Eq. 12: dV/dw = [t_j <= t_i] (D9)
                     grad_row = load_edge(grad, row, first)
                     store(grad, row, first, grad_row - where(causal, g_k, zero))  # Eq. 8: dt/dV < 0
 
 
 @njit(cache=True, error_model="numpy")
 def _propagate_image(g, t_error, winner, t_peak_pre, w_post, geometry, window, event, delta_pre):
-    """Eq. 10 for one image: overwrites delta_pre (H*W, C), LANES synapses at a time; event int32 (window**2, M)."""
+    """Eq. 10 for one image: overwrites delta_pre (H*W, C), LANES synapses at a time; event uint32 (window**2, M)."""
     c = geometry
     columns = c.width_post // window
     blocks = (c.maps_pre + LANES - 1) // LANES * LANES
-    silent, never = splat(np.int32(-1)), splat(np.int32(2**15))
+    silent, never, zero = splat(np.int16(-1)), splat(np.int16(2**15 - 1)), splat(g.dtype.type(0))
     n_events = np.zeros(window * window, np.int32)
     delta_pre[:] = 0
     for q in range(g.shape[0]):
@@ -118,9 +118,9 @@ def _propagate_image(g, t_error, winner, t_peak_pre, w_post, geometry, window, e
                         delta = load_edge(delta_pre, row, first)
                         for e in range(n_events[k]):
                             m = event[k, e]
-                            causal = t_j <= splat(np.int32(t_error[q, m]))
-                            gw = splat(g[q, m]) * load(w_post, m, synapse + first)
-                            delta = where(causal, delta + gw, delta)  # Eq. 10
+                            causal = t_j <= splat(t_error[q, m])
+                            g_m = where(causal, splat(g[q, m]), zero)
+                            delta = multiply_add(g_m, load(w_post, m, synapse + first), delta)  # Eq. 10
                         store(delta_pre, row, first, delta)
 
 
@@ -143,7 +143,7 @@ def if_conv_backward(
     """
     n, n_shards = g.shape[0], min(grad.shape[0], fan.end.shape[0], g.shape[0])
     for shard in prange(n_shards):
-        event = np.empty((window * window, geometry.maps_post), np.int32)
+        event = np.empty((window * window, geometry.maps_post), np.uint32)
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             winner_b = winner[b % winner.shape[0]]
             spikes_of_positions(t_pre, b, geometry.maps_pre, t_max, fan, shard)

@@ -66,7 +66,7 @@ def spikes_in_time_order(t_pre, b, t_max):
 
     t_pre : int16 (B, H*W*C)   ->   int32 (spikes,)
     """
-    size, silent = t_pre.shape[1], splat(np.int32(t_max))
+    size, silent = t_pre.shape[1], splat(np.int16(t_max))
     fired = np.empty(size + 1, np.int32)
     first = np.zeros(t_max + 1, np.int32)
     n = 0
@@ -127,16 +127,17 @@ def _integrate(p, fan, shard, w, first, v_th, urgency):
     urgency : (t_max,), never falling, is added to the potential in each step (D29)
     """
     zero, theta = splat(v_th - v_th), splat(v_th)
-    v, peak, when = zero, zero, splat(np.int32(-1))
+    v, peak, when = zero, zero, splat(np.int16(-1))
     begin = p * (fan.spike.shape[1] // fan.end.shape[1])
     for s in range(begin, np.int64(fan.end[shard, p])):
         spike = fan.spike[shard, s]
         v = v + load(w, spike & ROW, first)  # Eq. 2
         t, until = spike >> 32, fan.spike[shard, s + 1] >> 32
         if until != t:  # all spikes of a step before the test
-            u = v + splat(urgency[until - 1])  # the most before the next spike
+            most = urgency[until - 1]  # before the next spike
+            u = v + splat(most) if most != 0 else v
             rises = (u > peak) & (peak < theta)  # a new maximum, and not yet fired
-            if urgency[until - 1] > urgency[t]:
+            if most > urgency[t]:
                 fires = rises & (u >= theta)
                 while any_lane(fires):  # D29: in which step was it reached? First by the largest of them
                     v_most = largest(where(fires, v, zero))
@@ -150,7 +151,7 @@ def _integrate(p, fan, shard, w, first, v_th, urgency):
                     u_low = v + splat(urgency[low])
                     now = fires & (u_low >= theta)
                     peak = where(now, u_low, peak)
-                    when = where(now, splat(np.int32(low)), when)
+                    when = where(now, splat(np.int16(low)), when)
                     fires = fires & (u_low < theta)
                     t = low
                 rises = rises & (peak < theta)
@@ -158,14 +159,14 @@ def _integrate(p, fan, shard, w, first, v_th, urgency):
                 while urgency[t - 1] == urgency[t]:  # the first step of the maximum
                     t -= 1
             peak = where(rises, u, peak)
-            when = where(rises, splat(np.int32(t)), when)
+            when = where(rises, splat(np.int16(t)), when)
     return peak, when
 
 
 @njit(cache=True, error_model="numpy")
 def _count(t, silent, row, spikes):
     """Add the firing times in the lanes t that come before `silent` to spikes (t_max,); row (1, LANES) is scratch."""
-    if any_lane(t < splat(np.int32(silent))):
+    if any_lane(t < splat(np.int16(silent))):
         store(row, 0, 0, t)
         for i in row[0]:
             if i < silent:
@@ -178,8 +179,8 @@ def _if_conv_image(
 ):
     """if_conv of one image from its lists of spikes; overwrites t_post .. winner (P'', M), adds to spikes (t_max,)."""
     columns = geometry.width_post // window
-    t_max, row = urgency.size, np.empty((1, LANES), np.int32)
-    theta, silent = splat(v_th), splat(np.int32(t_max))
+    t_max, row = urgency.size, np.empty((1, LANES), np.int16)
+    theta, silent = splat(v_th), splat(np.int16(t_max))
     for first in range(0, geometry.maps_post, LANES):
         for q in range(t_post.shape[0]):
             corner = (q // columns) * window * geometry.width_post + (q % columns) * window
@@ -187,7 +188,7 @@ def _if_conv_image(
             best_t = where(best_v >= theta, best_peak, silent)  # Eq. 3
             if count:
                 _count(best_t, t_max, row, spikes)
-            best = splat(np.int32(0))
+            best = splat(np.int16(0))
             for k in range(1, window * window):
                 p = corner + (k // window) * geometry.width_post + k % window
                 peak, when = _integrate(p, fan, shard, w, first, v_th, urgency)
@@ -197,7 +198,7 @@ def _if_conv_image(
                 earlier = t < best_t
                 if by_potential:  # D8
                     earlier = earlier | ((t == best_t) & (peak > best_v))
-                best_t, best = where(earlier, t, best_t), where(earlier, splat(np.int32(k)), best)
+                best_t, best = where(earlier, t, best_t), where(earlier, splat(np.int16(k)), best)
                 best_v, best_peak = where(earlier, peak, best_v), where(earlier, when, best_peak)
             store(t_post, q, first, best_t)
             store(t_peak, q, first, best_peak)

@@ -70,6 +70,15 @@ def race_cost(v, label, bound, noise, readout, haste, error):
     return -np.log(right) - readout * np.log(max(last * winner[steps - 1, label], 1e-300))
 
 
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _dot(a, b):
+    """Scalar product; the sum's order is left to the compiler, which makes vectors of it."""
+    total = a[0] - a[0]
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
 @njit(cache=True, error_model="numpy")
 def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, bound, noise, readout, haste, delta_pre, grad):
     """race_backward of one image; adds to grad (n, classes), overwrites delta_pre (n,), returns the cost."""
@@ -81,19 +90,14 @@ def _race_image(t_pre, t_peak_pre, v_peak_pre, w_pre, label, bound, noise, reado
         for i in range(classes):
             error[s, i] += error[s + 1, i]  # now D_i(s)
     d = error.astype(w_pre.dtype)
-    zero = d.dtype.type(0)
-    delta_pre[:] = zero
+    delta_pre[:] = 0
     listed = np.empty(t_pre.size + 1, np.uint32)  # lists, not branches: neither of the two questions can be guessed
     n = 0
     for j in range(t_pre.size):
         listed[n] = j
         n += v_peak_pre[j] > 0  # else its surrogate is 0
     for j in listed[:n]:
-        w_j, d_j = w_pre[j], d[t_peak_pre[j]]
-        total = zero
-        for i in range(classes):
-            total -= w_j[i] * d_j[i]  # Eq. 10
-        delta_pre[j] = total
+        delta_pre[j] = -_dot(w_pre[j], d[t_peak_pre[j]])  # Eq. 10
     n = 0
     for j in range(t_pre.size):
         listed[n] = j
