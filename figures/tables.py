@@ -55,13 +55,10 @@ def measured(experiment: str, results: Path) -> list[str] | None:
 
 
 def threshold(config) -> str:
-    """Threshold of all layers, and of those where it falls (D25, D29)."""
-    n = config.network
-    parts = [f"{n.v_th:g}"]
-    for layers, (start, end, power) in (("hidden", n.hidden_bound), ("output", n.bound)):
-        if start != end:
-            parts.append(f"{layers} {start * n.v_th:g} to {end * n.v_th:g}, power {power:g}")
-    return "; ".join(parts)
+    """Threshold of all layers, and of the output where it falls (D25)."""
+    n, (start, end, power) = config.network, config.network.bound
+    falls = f"; output {start * n.v_th:g} to {end * n.v_th:g}, power {power:g}" if start != end else ""
+    return f"{n.v_th:g}{falls}"
 
 
 def table1(results: Path, out: Path) -> None:

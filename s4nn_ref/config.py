@@ -26,9 +26,8 @@ class DataConfig:
 @dataclass(frozen=True)
 class NetworkConfig:
     """The network. init: (low, high) of each weighted layer's uniform initial weights, potential units (Table 1);
-    bound: (start, end, power) of the output threshold that falls with time, in units of v_th (D25); hidden_bound: of
-    the hidden layers' (D29); strict, delay: a neuron fires where V > v_th, and its spike leaves so many steps later
-    (D26)."""
+    bound: (start, end, power) of the output threshold that falls with time, in units of v_th (D25); strict, delay: a
+    neuron fires where V > v_th, and its spike leaves so many steps later (D26)."""
 
     structure: str
     init: tuple[tuple[float, float], ...]
@@ -38,7 +37,6 @@ class NetworkConfig:
     v_th: float = 100.0  # section 3.1
     pool_ties: typing.Literal["index", "potential"] = "index"
     bound: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    hidden_bound: tuple[float, float, float] = (1.0, 1.0, 1.0)
     strict: bool = False
     delay: int = 0
 
@@ -53,7 +51,6 @@ class LearningConfig:
                 in which a step of waiting costs haste (D30); or one of Table 3's rivals (D22), "s4nn", "mostafa",
                 "comsa"
     hinge (of "target") D10; surrogate D5; normalise D4
-    v_th_output : output threshold while training, where it differs from v_th (D11; 0: it does not)
     revive    : of "s4nn": hidden neurons that fire for a smaller share of an epoch's images start anew
     fact, eta_fact : of "bs4nn": initial factor of the signs, and its learning rate
     """
@@ -67,7 +64,6 @@ class LearningConfig:
     hinge: bool = False
     surrogate: typing.Literal["fired", "window", "window-fired", "window-silent"] = "fired"
     normalise: typing.Literal["none", "signed-sum", "l1", "l2"] = "none"
-    v_th_output: float = 0.0
     revive: float = 0.0
     fact: float = 5.0
     eta_fact: float = 0.01
@@ -77,16 +73,14 @@ class LearningConfig:
 class OptimiserConfig:
     """Updates.
 
-    rule  : "muon" moves hidden layers along the polar factor of their momentum, eta being the root mean square of a
-            weight's change, and the output layer as Adam does, with the same beta1 (D31)
     eta, weight_decay : one value, or one per weighted layer
     decay : factor on eta every decay_every epochs (schedule "step") or every epoch ("exponential")
     warmup, ema : epochs of linear rise; decay of the moving average of the weights that is evaluated (0: none)
     """
 
     eta: tuple[float, ...] = (0.1,)  # Table 1
-    rule: typing.Literal["adam", "sgd", "muon"] = "adam"
-    beta1: float = 0.9  # Kingma and Ba 2015; for SGD and Muon: momentum
+    rule: typing.Literal["adam", "sgd"] = "adam"
+    beta1: float = 0.9  # Kingma and Ba 2015; for SGD: momentum
     beta2: float = 0.999
     eps: float = 1e-8
     schedule: typing.Literal["step", "exponential", "cosine", "constant"] = "step"
@@ -100,17 +94,15 @@ class OptimiserConfig:
 @dataclass(frozen=True)
 class AugmentConfig:
     """Random changes of training images, nearest neighbour (D14). shift: pixels, uniform in [-shift, shift];
-    with `probability` also rotation (degrees), scale (relative) and shear (relative), each uniform in +-; with
-    `probability` too an elastic distortion, whose control points move by elastic pixels (standard deviation); flip:
-    with probability 1/2 left and right are swapped; erase: with probability 1/2 a square of at most erase x erase
-    pixels is blanked; epochs: all but the flip ends behind so many epochs (0: with the run)."""
+    with `probability` also rotation (degrees), scale (relative) and shear (relative), each uniform in +-; flip: with
+    probability 1/2 left and right are swapped; erase: with probability 1/2 a square of at most erase x erase pixels is
+    blanked; epochs: all but the flip ends behind so many epochs (0: with the run)."""
 
     shift: int = 0
     probability: float = 0.0
     rotation: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
-    elastic: float = 0.0
     flip: bool = False
     erase: int = 0
     epochs: int = 0
@@ -130,8 +122,6 @@ class TrainingConfig:
 
     order  : of the images of an epoch, "shuffled", "file" as in the data set, or "drawn" with replacement
     select : which weights are the run's result, of the last epoch or of the best validation accuracy
-    silent : in the end output weights are raised until at most this share of the validation images stays silent (D23;
-             0: they stay as they are)
     """
 
     epochs: int = 20
@@ -139,7 +129,6 @@ class TrainingConfig:
     order: typing.Literal["shuffled", "file", "drawn"] = "shuffled"
     seed: int = 0
     select: typing.Literal["best", "last"] = "best"
-    silent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -230,10 +219,7 @@ def _in_range(config: Config) -> None:
     rules = [
         ("network.t_max", n.t_max, 1 <= n.t_max < 2**14, "in 1..16383"),
         ("network.v_th", n.v_th, n.v_th > 0, "> 0"),
-        *(
-            (f"network.{key}", bound, min(bound) > 0 and bound[0] >= bound[1], "start >= end > 0, power > 0")
-            for key, bound in (("bound", n.bound), ("hidden_bound", n.hidden_bound))
-        ),
+        ("network.bound", n.bound, min(n.bound) > 0 and n.bound[0] >= n.bound[1], "start >= end > 0, power > 0"),
         ("network.input_shape", n.input_shape, min(n.input_shape) >= 1, "positive"),
         ("network.init", n.init, all(low <= high for low, high in n.init), "pairs [low, high] with low <= high"),
         ("network.delay", n.delay, 0 <= n.delay <= 1, "0 or 1"),
@@ -245,7 +231,6 @@ def _in_range(config: Config) -> None:
         ("learning.readout", le.readout, le.readout >= 0, ">= 0"),
         ("learning.haste", le.haste, le.haste >= 0, ">= 0"),
         ("learning.noise", le.noise, le.noise > 0, "> 0"),
-        ("learning.v_th_output", le.v_th_output, le.v_th_output >= 0, ">= 0"),
         ("optimiser.eta", o.eta, all(eta >= 0 for eta in o.eta), ">= 0"),
         ("optimiser.weight_decay", o.weight_decay, all(x >= 0 for x in o.weight_decay), ">= 0"),
         ("optimiser.beta1", o.beta1, 0 <= o.beta1 < 1, "in [0, 1)"),
@@ -261,15 +246,11 @@ def _in_range(config: Config) -> None:
         ("augment.probability", a.probability, 0 <= a.probability <= 1, "in [0, 1]"),
         ("augment.rotation", a.rotation, 0 <= a.rotation <= 180, "in [0, 180]"),
         ("augment.shear", a.shear, 0 <= a.shear < 1, "in [0, 1)"),
-        ("augment.elastic", a.elastic, a.elastic >= 0, ">= 0"),
         ("augment.scale", a.scale, 0 <= a.scale < 1, "in [0, 1)"),
         ("training.epochs", t.epochs, t.epochs >= 0, ">= 0"),
         ("training.batch", t.batch, t.batch >= 1, ">= 1"),
-        ("training.silent", t.silent, 0 <= t.silent <= 1, "in [0, 1]"),
         ("training.seed", t.seed, t.seed >= 0, ">= 0"),
     ]
-    if t.silent and not d.validation:
-        raise InputError("training.silent needs validation images: set data.validation > 0, or silent = 0")
     for where, value, good, expected in rules:
         if not good:
             raise InputError(f"{where} = {value!r}: expected a value {expected}")
@@ -292,10 +273,8 @@ def _fits_algorithm(config: Config, kinds: set[str]) -> None:
         decays = [eta * decay for eta, decay in zip(o.eta, o.weight_decay, strict=True)]
         needed += [
             ("network.structure", kinds == {"dense"}, "dense layers only, e.g. 784-400-10"),
-            *((f"network.{key}", bound == (1.0, 1.0, 1.0), "[1, 1, 1], a constant threshold")
-              for key, bound in (("bound", n.bound), ("hidden_bound", n.hidden_bound))),
+            ("network.bound", n.bound == (1.0, 1.0, 1.0), "[1, 1, 1], a constant threshold"),
             ("training.batch", t.batch == 1, "1"),
-            ("training.silent", t.silent == 0, "0"),
             ("optimiser.rule", plain, '"sgd", without average'),
             ("optimiser.weight_decay", max(decays) < 1 if le.algorithm == "s4nn" else not any(o.weight_decay),
              "a value below 1 / eta" if le.algorithm == "s4nn" else "0"),

@@ -12,7 +12,7 @@ State     A layer is three arrays (B, N): t_post, t_peak (int16, time steps), v_
 Sums      Potentials are added in the order of time, then of the synapse's index; shards are cut by the batch, not by
           the threads. The same input gives the same bits on any number of threads.
 
-Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv), section 2.1 (spike_pool). Departures D2, D3, D8, D29 in
+Source: Mirsadeghi et al. 2023, Eqs. 2-3 (if_conv), section 2.1 (spike_pool). Departures D2, D3, D8 in
 docs/deviations.md. Oracles: tests/oracle.py, functions of the same names.
 """
 
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from s4nn_ref.lanes import LANES, any_lane, largest, load, splat, store, where
+from s4nn_ref.lanes import LANES, any_lane, load, splat, store, where
 
 ROW = 2**32 - 1  # the part of a spike's entry that is its row of the weights
 
@@ -121,44 +121,18 @@ def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
 
 
 @njit(cache=True, error_model="numpy")
-def _integrate(p, fan, shard, w, first, v_th, urgency):
-    """Lanes of neurons first .. of position p: the peak of the potential and its step, up to the spike if there is one.
-
-    urgency : (t_max,), never falling, is added to the potential in each step (D29)
-    """
+def _integrate(p, fan, shard, w, first, v_th):
+    """Lanes of neurons first .. of position p: the peak of the potential up to the spike, if there is one; its step."""
     zero, theta = splat(v_th - v_th), splat(v_th)
     v, peak, when = zero, zero, splat(np.int16(-1))
     begin = p * (fan.spike.shape[1] // fan.end.shape[1])
     for s in range(begin, np.int64(fan.end[shard, p])):
         spike = fan.spike[shard, s]
         v = v + load(w, spike & ROW, first)  # Eq. 2
-        t, until = spike >> 32, fan.spike[shard, s + 1] >> 32
-        if until != t:  # all spikes of a step before the test
-            most = urgency[until - 1]  # before the next spike
-            u = v + splat(most) if most != 0 else v
-            rises = (u > peak) & (peak < theta)  # a new maximum, and not yet fired
-            if most > urgency[t]:
-                fires = rises & (u >= theta)
-                while any_lane(fires):  # D29: in which step was it reached? First by the largest of them
-                    v_most = largest(where(fires, v, zero))
-                    low, high = t, until - 1
-                    while low < high:
-                        middle = (low + high) // 2
-                        if v_most + urgency[middle] >= v_th:
-                            high = middle
-                        else:
-                            low = middle + 1
-                    u_low = v + splat(urgency[low])
-                    now = fires & (u_low >= theta)
-                    peak = where(now, u_low, peak)
-                    when = where(now, splat(np.int16(low)), when)
-                    fires = fires & (u_low < theta)
-                    t = low
-                rises = rises & (peak < theta)
-                t = until - 1
-                while urgency[t - 1] == urgency[t]:  # the first step of the maximum
-                    t -= 1
-            peak = where(rises, u, peak)
+        t = spike >> 32
+        if fan.spike[shard, s + 1] >> 32 != t:  # all spikes of a step before the test
+            rises = (v > peak) & (peak < theta)  # a new maximum, and not yet fired
+            peak = where(rises, v, peak)
             when = where(rises, splat(np.int16(t)), when)
     return peak, when
 
@@ -175,23 +149,23 @@ def _count(t, silent, row, spikes):
 
 @njit(cache=True, error_model="numpy")
 def _if_conv_image(
-    fan, shard, w, v_th, urgency, geometry, window, by_potential, t_post, t_peak, v_peak, winner, count, spikes
+    fan, shard, w, v_th, t_max, geometry, window, by_potential, t_post, t_peak, v_peak, winner, count, spikes
 ):
     """if_conv of one image from its lists of spikes; overwrites t_post .. winner (P'', M), adds to spikes (t_max,)."""
     columns = geometry.width_post // window
-    t_max, row = urgency.size, np.empty((1, LANES), np.int16)
+    row = np.empty((1, LANES), np.int16)
     theta, silent = splat(v_th), splat(np.int16(t_max))
     for first in range(0, geometry.maps_post, LANES):
         for q in range(t_post.shape[0]):
             corner = (q // columns) * window * geometry.width_post + (q % columns) * window
-            best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th, urgency)
+            best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th)
             best_t = where(best_v >= theta, best_peak, silent)  # Eq. 3
             if count:
                 _count(best_t, t_max, row, spikes)
             best = splat(np.int16(0))
             for k in range(1, window * window):
                 p = corner + (k // window) * geometry.width_post + k % window
-                peak, when = _integrate(p, fan, shard, w, first, v_th, urgency)
+                peak, when = _integrate(p, fan, shard, w, first, v_th)
                 t = where(peak >= theta, when, silent)  # Eq. 3
                 if count:
                     _count(t, t_max, row, spikes)
@@ -208,28 +182,26 @@ def _if_conv_image(
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def if_conv(t_pre, w, v_th, urgency, geometry, window, by_potential, fan, t_post, t_peak, v_peak, winner, spikes):
+def if_conv(t_pre, w, v_th, t_max, geometry, window, by_potential, fan, t_post, t_peak, v_peak, winner, spikes):
     """First threshold crossing of hidden IF neurons, convolution or dense, and the pooling behind them (Eqs. 2-3).
 
-    t_pre   : int16 (B, H*W*C), time steps; t_max = silent
-    w       : float (R, M), potential units; columns padded to a multiple of LANES
-    v_th    : scalar of w's type, > 0
-    urgency : of w's type (t_max,), below v_th and never falling: added to the potentials of neurons that a spike has
-              reached (D29)
-    window  : side of the spike-pooling behind the layer, 1 for none; by_potential as in spike_pool
-    fan     : FanOut
+    t_pre  : int16 (B, H*W*C), time steps; t_max = silent
+    w      : float (R, M), potential units; columns padded to a multiple of LANES
+    v_th   : scalar of w's type, > 0
+    window : side of the spike-pooling behind the layer, 1 for none; by_potential as in spike_pool
+    fan    : FanOut
     Overwrites t_post, t_peak, v_peak (B, P'', M), of the P'' = (H' // window) (W' // window) pooling neurons, or of the
     neurons themselves where window = 1; and, with pooling, winner int16 (B, P'', M): the place of the earliest neuron
     in its window, counted row by row. Adds the number of neurons, before pooling, that fire in each step to spikes,
     int32 (B, t_max), unless that is (1, 0).
-    Departures: D2, D3, D8, D29.   Oracle: tests/oracle.py::if_conv, spike_pool
+    Departures: D2, D3, D8.   Oracle: tests/oracle.py::if_conv, spike_pool
     """
     n, n_shards, count = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0]), spikes.shape[1] > 0
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
-            spikes_of_positions(t_pre, b, geometry.maps_pre, urgency.size, fan, shard)
+            spikes_of_positions(t_pre, b, geometry.maps_pre, t_max, fan, shard)
             _if_conv_image(
-                fan, shard, w, v_th, urgency, geometry, window, by_potential, t_post[b], t_peak[b], v_peak[b],
+                fan, shard, w, v_th, t_max, geometry, window, by_potential, t_post[b], t_peak[b], v_peak[b],
                 winner[b % winner.shape[0]], count, spikes[b % spikes.shape[0]],
             )  # fmt: skip
 

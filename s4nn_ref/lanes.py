@@ -65,11 +65,6 @@ def any_lane(mask):
     return bool(mask.any())
 
 
-def largest(lanes):
-    """The largest of the lanes, which are real numbers and no NaN."""
-    return lanes.max()
-
-
 # ------------------------------------------------------------------------------------------------ what numba sees
 
 
@@ -206,20 +201,6 @@ def _any_lane(typingctx, mask):
     return types.boolean(mask), codegen
 
 
-@intrinsic
-def _largest(typingctx, lanes):
-    if not isinstance(lanes.element, types.Float):
-        raise TypingError(f"the largest of lanes that are no reals: {lanes}")
-
-    def codegen(context, builder, signature, args):
-        vector = args[0].type
-        kind = ir.FunctionType(vector.element, [vector])
-        function = builder.module.declare_intrinsic(f"llvm.vector.reduce.fmax.{_mangled(vector)}", (), kind)
-        return builder.call(function, args, fastmath=("nnan",))
-
-    return lanes.element(lanes), codegen
-
-
 if not config.DISABLE_JIT:
 
     @njit(error_model="numpy")
@@ -244,7 +225,6 @@ if not config.DISABLE_JIT:
     overload(multiply_add)(lambda a, b, c: lambda a, b, c: _multiply_add(a, b, c))
     overload(where)(lambda mask, yes, no: lambda mask, yes, no: _where(mask, yes, no))
     overload(any_lane)(lambda mask: lambda mask: _any_lane(mask))
-    overload(largest)(lambda lanes: lambda lanes: _largest(lanes))
 
 
 def _define(operation, name: str) -> None:

@@ -28,8 +28,7 @@ class LayerState:
 
     t_post : int16 (B, H', W', M), firing times; t_max where silent
     t_peak : int16, step of the largest potential up to and including the threshold crossing; -1 where never above 0
-    v_peak : float, that potential; for a neuron that fired, the potential at its spike. In hidden layers the urgency
-             of D29 is part of it
+    v_peak : float, that potential; for a neuron that fired, the potential at its spike
     winner : int16, pooling only: place in its window, row by row, of the neuron whose spike was passed on
     v_end  : float (B, M), output layer only: the potential after the last spike
     v_late : float (B, M), output layer only: the potential dense.BEFORE_END steps before t_max
@@ -78,7 +77,6 @@ class Network:
     padding     : "valid" or "same"
     pool_ties   : "index" or "potential": which of several earliest neurons of a pooling window takes its error (D8)
     bound       : (start, end, power), how the output threshold falls with time, see `output_bound` (D25)
-    hidden_bound : the same for the hidden layers (D29)
     strict      : a neuron fires where V > v_th, not where V >= v_th (D26)
     delay       : steps between reaching threshold and the spike, 0 or 1 (D26)
     dtype       : float32, or float64 for gradient checks
@@ -89,7 +87,7 @@ class Network:
     """
 
     def __init__(self, structure, input_shape=(28, 28, 1), t_max=100, v_th=100.0, padding="valid", pool_ties="index",
-                 bound=(1.0, 1.0, 1.0), hidden_bound=(1.0, 1.0, 1.0), strict=False, delay=0,
+                 bound=(1.0, 1.0, 1.0), strict=False, delay=0,
                  dtype=np.float32):  # fmt: skip
         self.structure, self.input_shape, self.padding, self.pool_ties = (
             structure,
@@ -98,7 +96,7 @@ class Network:
             pool_ties,
         )
         self.t_max, self.v_th, self.dtype = int(t_max), float(v_th), np.dtype(dtype)
-        self.bound, self.hidden_bound = tuple(map(float, bound)), tuple(map(float, hidden_bound))
+        self.bound = tuple(map(float, bound))
         self.strict, self.delay = strict, delay
         self.layers: tuple[LayerSpec, ...] = parse_structure(structure, self.input_shape, padding)
         self.geometries = [layer.geometry for layer in self.layers if layer.geometry]
@@ -132,24 +130,14 @@ class Network:
         for w, (low, high) in zip(self.w, ranges, strict=True):
             w[...] = rng.uniform(low, high, w.shape)
 
-    def output_bound(self, v_th: float | None = None) -> np.ndarray:
+    def output_bound(self) -> np.ndarray:
         """Threshold of the output neurons in each step, v_th (start + (end - start) (t / (t_max - 1))^power) (D25).
 
-        v_th : in place of the network's (D11)   ->   float64 (t_max,), potential units
+        ->   float64 (t_max,), potential units
         """
-        return self._falling(self.bound, v_th or self.v_th)
-
-    def hidden_urgency(self) -> np.ndarray:
-        """What hidden neurons gain on their threshold by its fall, v_th - threshold, in each step (D29).
-
-        ->   of the network's precision (t_max,), potential units; 0 where the threshold is constant
-        """
-        return (self.v_th - self._falling(self.hidden_bound, self.v_th)).astype(self.dtype)
-
-    def _falling(self, bound, v_th: float) -> np.ndarray:
-        start, end, power = bound
+        start, end, power = self.bound
         passed = np.arange(self.t_max) / max(self.t_max - 1, 1)
-        return v_th * (start + (end - start) * passed**power)
+        return self.v_th * (start + (end - start) * passed**power)
 
     def reaching(self, v_th) -> np.ndarray:
         """The smallest potential, in the network's precision, that makes a neuron with threshold v_th fire (D26)."""
@@ -194,15 +182,13 @@ class Network:
         return [state.head(n) if state else Pooled(spikes[i]) for i, state in enumerate(buffers)]
 
     def forward(
-        self, t_in: np.ndarray, v_th_output: float | None = None, every_layer: bool = True, count: bool = False,
-        t_end: int | None = None,
+        self, t_in: np.ndarray, every_layer: bool = True, count: bool = False, t_end: int | None = None
     ) -> list[LayerState | Pooled]:  # fmt: skip
         """Firing times of all layers for a batch (Eqs. 2-3).
 
         Parameters
         ----------
         t_in        : int16 (B, H, W, C), input firing times in [0, t_max]; t_max = no spike (Eq. 1)
-        v_th_output : threshold of the output layer if it differs from v_th (D11)
         every_layer : also the states of convolutions that are pooled; without, they are computed, compared and
                       forgotten inside the pooling, which is faster, and their places in the list hold a Pooled
         count       : whether their spikes are counted before they are forgotten (where that cannot be, for a delay or
@@ -223,14 +209,13 @@ class Network:
         states = self._states(n, every_layer, spikes)
         np.minimum(t_in, np.int16(t_end), out=states[0].t_post)
         states[0].t_peak[...] = states[0].t_post
-        urgency = self.hidden_urgency()[:t_end]
         for i, layer in enumerate(self.layers[:-1]):
             pre, post = states[i], states[i + 1]
             if layer.kind != "pool":
                 if isinstance(post, Pooled):
-                    self._fire(depth, pre, urgency, states[i + 2], self.layers[i + 1].window, post.spikes)
+                    self._fire(depth, pre, t_end, states[i + 2], self.layers[i + 1].window, post.spikes)
                 else:
-                    self._fire(depth, pre, urgency, post)
+                    self._fire(depth, pre, t_end, post)
                 depth += 1
             elif not isinstance(pre, Pooled):  # else pooled already, by the convolution before
                 kernels.spike_pool(
@@ -240,7 +225,7 @@ class Network:
         pre, out, flat = states[-2], states[-1], (n, self.n_classes)
         dense.if_output(
             pre.t_post.reshape(n, -1), self.matrices(self.parameters)[-1],
-            self.reaching(self.output_bound(v_th_output))[:t_end], min(N_SHARDS, n), out.t_post.reshape(flat),
+            self.reaching(self.output_bound())[:t_end], min(N_SHARDS, n), out.t_post.reshape(flat),
             out.t_peak.reshape(flat), out.v_peak.reshape(flat), out.v_end, out.v_late,
         )  # fmt: skip
         self._delayed(out, t_end)
@@ -251,21 +236,21 @@ class Network:
         if self.delay:
             post.t_post[...] += post.t_post < t_end
 
-    def _fire(self, depth: int, pre: LayerState, urgency, post: LayerState, window: int = 1, spikes=None) -> None:
+    def _fire(self, depth: int, pre: LayerState, t_end: int, post: LayerState, window: int = 1, spikes=None) -> None:
         """Hidden layer `depth` and, where window > 1, the pooling behind it: from the state below to `post`.
 
-        urgency : `hidden_urgency` of the steps to simulate   spikes : see if_conv; None: not counted
+        t_end : steps to simulate   spikes : see if_conv; None: not counted
         """
         g, n = self.geometries[depth], len(pre.t_post)
         spikes = np.empty((1, 0), np.int32) if spikes is None else spikes
         flat = (n, -1, g.maps_post)
         kernels.if_conv(
             pre.t_post.reshape(n, -1), _padded(self.matrices(self.parameters)[depth]),
-            self.dtype.type(self.reaching(self.v_th)), urgency, g, window,
+            self.dtype.type(self.reaching(self.v_th)), t_end, g, window,
             self.pool_ties == "potential", self._fan_out[depth], post.t_post.reshape(flat),
             post.t_peak.reshape(flat), post.v_peak.reshape(flat), _places(post, flat), spikes,
         )  # fmt: skip
-        self._delayed(post, urgency.size)
+        self._delayed(post, t_end)
 
     # ------------------------------------------------------------------------------------------------ backward
 
@@ -293,18 +278,18 @@ class Network:
         self._descend(len(self.layers), states, delta, v_peak, t_error, grad, surrogate, normalise)
 
     def backward_race(
-        self, states, labels, v_th, noise, readout, haste, grad, surrogate, normalise
+        self, states, labels, noise, readout, haste, grad, surrogate, normalise
     ) -> np.ndarray:  # fmt: skip
         """Temporal backpropagation of the smoothed race to the first output spike (D15, s4nn_ref/race.py).
 
-        labels : (B,); v_th : as v_th_output of `forward`; noise, readout, haste : of the race; the rest as in
+        labels : (B,); noise, readout, haste : of the race; the rest as in
         `backward`. Returns the cost of each image, (B,).
         """
         n, pre, w_pre = len(labels), states[-2], self.matrices(self.parameters)[-1]
         t_pre, t_peak, v_peak = (array.reshape(n, -1) for array in (pre.t_post, pre.t_peak, pre.v_peak))
         cost, delta = np.empty(n), np.empty(t_pre.shape, self.dtype)
         race.race_backward(
-            t_pre, t_peak, v_peak, w_pre, labels, self.output_bound(v_th), float(noise), float(readout),
+            t_pre, t_peak, v_peak, w_pre, labels, self.output_bound(), float(noise), float(readout),
             float(haste), cost, delta, grad[-1],
         )  # fmt: skip
         self._descend(len(self.layers) - 1, states, delta, v_peak, t_peak, grad, surrogate, normalise)
@@ -370,6 +355,5 @@ def network_of(config, dtype=np.float32) -> Network:
     """The network of an experiment (s4nn_ref.config.Config), weights zero."""
     n = config.network
     return Network(
-        n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, n.bound, n.hidden_bound, n.strict,
-        n.delay, dtype,
+        n.structure, n.input_shape, n.t_max, n.v_th, n.padding, n.pool_ties, n.bound, n.strict, n.delay, dtype,
     )  # fmt: skip

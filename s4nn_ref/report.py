@@ -40,10 +40,9 @@ def evaluation_text(figures: dict) -> str:
 
 
 def _falling(network: Network) -> str:
-    """How thresholds fall with time (D25, D29), where they do."""
-    parts = [("hidden", network.v_th - network.hidden_urgency()), ("output", network.output_bound())]
-    falls = [f"{name} {v_th[0]:g} falling to {v_th[-1]:g}" for name, v_th in parts if v_th[0] > v_th[-1]]
-    return f" ({', '.join(falls)})" if falls else ""
+    """How the output threshold falls with time (D25), where it does."""
+    bound = network.output_bound()
+    return f" (output {bound[0]:g} falling to {bound[-1]:g})" if bound[0] > bound[-1] else ""
 
 
 def network_text(network: Network, config: Config) -> str:

@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-from s4nn_ref.calibrate import calibrated
 from s4nn_ref.config import Config, config_of_dict, read_config
 from s4nn_ref.data import Dataset, check_fits, load
 from s4nn_ref.errors import InputError
@@ -91,8 +90,7 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
         print(f"interrupted in epoch {training.epoch + 1}; state saved in {checkpoint}, go on with --resume")
         return 130
     began = time.perf_counter()
-    best, factor = calibrated(config, training.best, validate)
-    final, factor_last = calibrated(config, training.algorithm.parameters(), validate)
+    best, final = training.best, training.algorithm.parameters()
     write_weights(out / "weights.npz", config, best)
     write_weights(out / "weights-last.npz", config, final)
     selected, responses = _judge(config, best, training.data, test)
@@ -107,9 +105,8 @@ def train(config_path, data_dir=None, out=None, seed=None, epochs=None, limit=No
             "training": sum(row["seconds"] for row in training.history),
             "evaluation": time.perf_counter() - began,
         },
-        # the history's validation figures are those of the weights before the output factor
-        "selected": {"epoch": training.best_epoch, "output_factor": factor, **selected},
-        "last": {"epoch": training.epoch, "output_factor": factor_last, **last},
+        "selected": {"epoch": training.best_epoch, **selected},
+        "last": {"epoch": training.epoch, **last},
         "history": training.history,
     }
     write_record(out, config, content, responses, test.labels)

@@ -37,11 +37,10 @@ def windows(shape, kernel, stride, padding):
     return height_post, width_post, top, left, (height_post - 1) * stride + kernel, (width_post - 1) * stride + kernel
 
 
-def if_neuron(trains, w, v_th, t_max, urgency=0.0):
+def if_neuron(trains, w, v_th, t_max):
     """Eqs. 2-3 for one neuron, one step after the other.
 
     trains : 0/1 (t_max + 1, synapses)   w : (synapses,)   v_th : number, or threshold of each step (t_max,)
-    urgency : added to the potential of each step once a spike has come, number or (t_max,)
     Returns t_post, t_peak, v_peak, v_end: firing time (t_max = silent), step and value of the largest potential up to
     and including the spike (-1 and 0 where never above 0; for a neuron that fired, those of its spike), potential at
     the end.
@@ -50,15 +49,14 @@ def if_neuron(trains, w, v_th, t_max, urgency=0.0):
     for t in range(t_max):  # a spike at t_max is none
         v = v + trains[t] @ w
         if t_post == t_max and trains[: t + 1].any():
-            u = v + np.broadcast_to(urgency, t_max)[t]
-            if u > v_peak:
-                v_peak, t_peak = u, t
-            if u >= threshold[t]:
-                t_post, t_peak, v_peak = t, t, u
+            if v > v_peak:
+                v_peak, t_peak = v, t
+            if v >= threshold[t]:
+                t_post, t_peak, v_peak = t, t, v
     return t_post, t_peak, v_peak, v
 
 
-def if_conv(t_pre, w, v_th, t_max, stride=1, padding="valid", urgency=0.0):
+def if_conv(t_pre, w, v_th, t_max, stride=1, padding="valid"):
     """Eqs. 2-3 for a convolution. t_pre (H, W, C) -> t_post, t_peak, v_peak, v_end (H', W', M)."""
     maps, kernel_y, kernel_x, _ = w.shape
     assert kernel_y == kernel_x
@@ -70,7 +68,7 @@ def if_conv(t_pre, w, v_th, t_max, stride=1, padding="valid", urgency=0.0):
             field = t_padded[y * stride : y * stride + kernel_y, x * stride : x * stride + kernel_x].ravel()
             trains = np.arange(t_max + 1)[:, None] == field
             for m in range(maps):
-                out[:, y, x, m] = if_neuron(trains, w[m].ravel(), v_th, t_max, urgency)
+                out[:, y, x, m] = if_neuron(trains, w[m].ravel(), v_th, t_max)
     return out
 
 
@@ -138,21 +136,13 @@ def target_times(t_out, label, lam, t_max):
     ]  # fmt: skip
 
 
-def apply_map(image, affine, bends):
-    """Nearest-neighbour resampling of one image (H, W), bends (2, G, G) spread over it."""
+def apply_map(image, affine):
+    """Nearest-neighbour resampling of one image (H, W)."""
     height, width = image.shape
-    grid = np.arange(bends.shape[1])
-    bent = np.zeros((2, height, width))
-    if grid.size:
-        rows, columns = np.linspace(0, grid[-1], height), np.linspace(0, grid[-1], width)
-        for axis in range(2):
-            lines = np.array([np.interp(columns, grid, line) for line in bends[axis]])
-            bent[axis] = np.array([np.interp(rows, grid, line) for line in lines.T]).T
     centre = np.array([(height - 1) / 2, (width - 1) / 2])
     out = np.zeros_like(image)
     for y, x in np.ndindex(image.shape):
-        place = affine[:, :2] @ (np.array([y, x]) - centre) + affine[:, 2] + centre + bent[:, y, x]
-        yy, xx = np.floor(place + 0.5).astype(int)
+        yy, xx = np.floor(affine[:, :2] @ (np.array([y, x]) - centre) + affine[:, 2] + centre + 0.5).astype(int)
         if 0 <= yy < height and 0 <= xx < width:
             out[y, x] = image[yy, xx]
     return out

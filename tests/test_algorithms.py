@@ -190,8 +190,6 @@ def test_neurons_that_hardly_fire_start_anew(images):
         ({"learning": {"fact": 4.0}}, "learning.fact = 5.0"),
         ({"optimiser": {"weight_decay": 5.0}}, "below 1 / eta"),
         ({"optimiser": {"weight_decay": [0.0, 5.0]}}, "below 1 / eta"),
-        ({"training": {"silent": 0.1}}, "training.silent = 0"),
-        ({"network": {"hidden_bound": [1.5, 0.5, 1.0]}}, "network.hidden_bound"),
     ],
 )
 def test_settings_that_an_algorithm_does_not_follow_are_refused(changes, message):

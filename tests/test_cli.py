@@ -124,7 +124,6 @@ def test_limit_and_file_as_output(s4nn, tiny_toml, data_dir, tmp_path):
         (("validation = 40", "validation = 300"), ["leaves no training image"]),
         (('dataset = "tiny"', 'dataset = "none"'), ["not found", "--data"]),
         (("rotation = 10", "rotation = -5"), ["augment.rotation"]),
-        (("rotation = 10", "elastic = -1"), ["augment.elastic"]),
         (("hinge = true", "haste = -1"), ["learning.haste"]),
         (("[network]", 'name = "x"\n[network]'), ["called as its file"]),
     ],
@@ -169,8 +168,6 @@ def test_help_teaches(s4nn):
     [
         ({}, "threshold 100, valid"),
         ({"bound": [1.5, 0.5, 2]}, "threshold 100 (output 150 falling to 50), valid"),
-        ({"bound": [1.5, 0.5, 2], "hidden_bound": [1.2, 1, 1]},
-         "threshold 100 (hidden 120 falling to 100, output 150 falling to 50), valid"),
     ],
 )  # fmt: skip
 def test_info_tells_of_thresholds_that_fall(keys, shown):

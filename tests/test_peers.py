@@ -13,13 +13,12 @@ from s4nn_ref.race import race_cost
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 
 
-@pytest.fixture(params=[(1.0, 1.0, 1.0), (1.5, 0.5, 2.0)])
-def case(request):
+@pytest.fixture
+def case():
     """A network with weights in 64ths, firing times, dE/dV of the outputs and our gradients."""
     rng, n = np.random.default_rng(9), 3
     network = Network(
-        "6C3-P2-5C3-P2-4C3-7", (13, 13, 2), 20, padding="same", pool_ties="potential", bound=(1.5, 0.7, 2),
-        hidden_bound=request.param,
+        "6C3-P2-5C3-P2-4C3-7", (13, 13, 2), 20, padding="same", pool_ties="potential", bound=(1.5, 0.7, 2)
     )  # fmt: skip
     network.initialise([(-30, 60), (-30, 50), (-20, 60), (-10, 20)], rng)
     network.parameters[:] = np.round(network.parameters * 64) / 64
@@ -29,7 +28,7 @@ def case(request):
     for b in range(n):
         v = output_potentials(states[-2].t_post[b].ravel(), network.matrices(network.parameters)[-1], 20)
         race_cost(v, labels[b], network.output_bound(), 8.0, 0.5, 0.02, error[b])
-    network.backward_race(states, labels, 100.0, 8.0, 0.5, 0.02, grad, "window", "none")
+    network.backward_race(states, labels, 8.0, 0.5, 0.02, grad, "window", "none")
     return network, t_in, states, error, [g.sum(axis=0) for g in grad]
 
 

@@ -103,7 +103,6 @@ def test_defaults_are_the_papers():
         (minimal(network={"t_max": 0}), "network.t_max"),
         (minimal(network={"v_th": 0}), "network.v_th"),
         (minimal(network={"bound": [0.5, 1.0, 1.0]}), "network.bound"),
-        (minimal(network={"hidden_bound": [1.0, 0.0, 1.0]}), "network.hidden_bound"),
         (minimal(network={"structure": "8C99-10"}), "larger than"),
         ({"network": {"structure": "8C3-10"}}, "missing key network.init"),
         ({}, "missing key network"),

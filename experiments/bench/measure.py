@@ -100,7 +100,6 @@ class Work:
         self.network.backward_race(
             states,
             self.labels,
-            self.network.v_th,
             le.noise,
             le.readout,
             le.haste,

@@ -23,7 +23,7 @@ def scaling(rounds: int) -> list[dict]:
 
         def both():
             states = network.forward(t_in, every_layer=False)
-            network.backward_race(states, labels, 100.0, 5.0, 0.0, 0.0, grad, "window", "none")
+            network.backward_race(states, labels, 5.0, 0.0, 0.0, grad, "window", "none")
 
         with threads(n_threads):
             forward = median_seconds(lambda: network.forward(t_in, every_layer=False), rounds, 0.1) / batch

@@ -16,7 +16,7 @@ class ClockDriven:
     def __init__(self, network):
         self.network, self.t_max = network, network.t_max
         self.w = [torch.from_numpy(np.ascontiguousarray(w.transpose(0, 3, 1, 2))) for w in network.w]
-        self.bound, self.urgency = network.output_bound(), network.hidden_urgency()
+        self.bound = network.output_bound()
 
     def _padding(self, geometry):
         g = geometry
@@ -48,14 +48,13 @@ class ClockDriven:
                     g = self.network.geometries[depth]
                     padded = functional.pad(spikes, self._padding(g))
                     s["v"] += functional.conv2d(padded, self.w[depth], stride=g.stride)
-                    last = layer is layers[-1]
-                    v_th, urgency = (float(self.bound[t]), 0.0) if last else (self.network.v_th, float(self.urgency[t]))
+                    v_th = float(self.bound[t]) if layer is layers[-1] else self.network.v_th
                     field = torch.ones(1, g.maps_pre, g.kernel_height, g.kernel_width)
                     s["begun"] |= functional.conv2d(padded, field, stride=g.stride) > 0  # others rest
-                    u, waits = s["v"] + urgency, (s["t"] == t_max) & s["begun"]
-                    fires = waits & (u >= v_th)
-                    peaks = (waits & (u > s["v_peak"])) | fires
-                    s["v_peak"] = torch.where(peaks, u, s["v_peak"])
+                    waits = (s["t"] == t_max) & s["begun"]
+                    fires = waits & (s["v"] >= v_th)
+                    peaks = (waits & (s["v"] > s["v_peak"])) | fires
+                    s["v_peak"] = torch.where(peaks, s["v"], s["v_peak"])
                     s["t_peak"][peaks] = t
                     depth += 1
                 s["t"][fires] = t

@@ -22,20 +22,19 @@ def _windows(x, geometry, fill):
     return view.reshape(*x.shape[:-3], g.height_post * g.width_post, -1)
 
 
-def _fire(t_pre, w, geometry, bound, urgency):
+def _fire(t_pre, w, geometry, bound):
     """Firing of one weighted layer for one image: t, t_peak, v_peak (P, M) and potentials (T, P, M).
 
-    t_pre : (H, W, C)   w : (R, M)   bound : (T,), the threshold in each step   urgency : (T,), added to the potentials
+    t_pre : (H, W, C)   w : (R, M)   bound : (T,), the threshold in each step
     """
     steps = len(bound)
     step = np.arange(steps)[:, None, None]
     spikes = (t_pre == step[..., None]).astype(w.dtype)
     v = np.cumsum(_windows(spikes, geometry, 0) @ w, axis=0)
-    u = v + urgency.astype(w.dtype)[:, None, None]
-    reached = u >= bound[:, None, None]
+    reached = v >= bound[:, None, None]
     t = np.where(reached.any(axis=0), reached.argmax(axis=0), steps)
     begun = _windows(t_pre, geometry, steps).min(axis=-1)[:, None]  # who no spike has reached rests
-    until = np.where((begun <= step) & (step <= t), u, -np.inf)
+    until = np.where((begun <= step) & (step <= t), v, -np.inf)
     t_peak, v_peak = until.argmax(axis=0), until.max(axis=0)
     rest = v_peak <= 0
     return t, np.where(rest, -1, t_peak), np.where(rest, 0, v_peak), v
@@ -71,9 +70,8 @@ def forward(network, t_in):
             continue
         w, geometry = next(weights)
         last = layer is network.layers[-1]
-        constant = np.full(network.t_max, network.v_th)
-        rising = (network.output_bound(), 0 * constant) if last else (constant, network.hidden_urgency())
-        t, t_peak, v_peak, v = _fire(pre["t"], w, geometry, *rising)
+        bound = network.output_bound() if last else np.full(network.t_max, network.v_th)
+        t, t_peak, v_peak, v = _fire(pre["t"], w, geometry, bound)
         states.append({name: x.reshape(shape) for name, x in (("t", t), ("t_peak", t_peak), ("v_peak", v_peak))})
         states[-1]["v"] = v.reshape(network.t_max, -1) if last else None
     return states

@@ -84,14 +84,13 @@ class DS4NN:
     def backward(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Add dE/dw of a batch to `grad`; returns what `learn` does."""
         c, le, net = self.config.network, self.config.learning, self.network
-        v_th = le.v_th_output or c.v_th
-        states = net.forward(encode(images, c.t_max, self.config.data.rounding), v_th, every_layer=False)
+        states = net.forward(encode(images, c.t_max, self.config.data.rounding), every_layer=False)
         out = states[-1]
         t_out = out.t_post.reshape(len(labels), -1)
         right = decide(t_out, out.v_peak.reshape(t_out.shape), out.v_end, c.t_max) == labels
         if le.error == "race":
             costs = net.backward_race(
-                states, labels, v_th, le.noise, le.readout, le.haste, self.grad, le.surrogate, le.normalise
+                states, labels, le.noise, le.readout, le.haste, self.grad, le.surrogate, le.normalise
             )
         else:
             delta, costs = self._output_error(t_out, labels)
