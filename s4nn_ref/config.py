@@ -310,6 +310,17 @@ def _checked(config: Config) -> Config:
     return config
 
 
+def config_of_stored(tables: dict, path) -> Config:
+    """The experiment that a file of ours holds. Raises InputError, naming the file, on one of another version."""
+    try:
+        return config_of_dict(tables)
+    except (InputError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: its experiment cannot be read ({error}); was it written by another version? Use that one, or "
+            "start anew with --force or another --out"
+        ) from None
+
+
 def config_of_dict(table: dict, name: str = "") -> Config:
     """An experiment from nested dictionaries, as `Config.as_dict` or a TOML parser gives them.
 

@@ -122,7 +122,7 @@ def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
 
 @njit(cache=True, error_model="numpy")
 def _integrate(p, fan, shard, w, first, v_th):
-    """Lanes of neurons first .. of position p: the peak of the potential up to the spike, if there is one; its step."""
+    """Lanes of neurons first .. of position p: peak of the potential, up to the spike if there is one, and its step."""
     zero, theta = splat(v_th - v_th), splat(v_th)
     v, peak, when = zero, zero, splat(np.int16(-1))
     begin = p * (fan.spike.shape[1] // fan.end.shape[1])

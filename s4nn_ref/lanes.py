@@ -8,8 +8,8 @@ maps are one value, `v`, which the compiler keeps in registers while the spikes 
     peak = where(rises, v, peak)
 
 Operators + - * < <= > >= == != & | act lane by lane. Integers are int16, as firing times are: comparing times costs
-half as much as comparing potentials.
-Without a compiler (NUMBA_DISABLE_JIT=1) lanes are NumPy arrays, and the functions below are what they seem.
+half as much as comparing potentials. Without a compiler (NUMBA_DISABLE_JIT=1) lanes are NumPy arrays, and the functions
+below are what they seem.
 """
 
 import operator
@@ -179,6 +179,9 @@ def _splat(typingctx, number):
 
 @intrinsic
 def _multiply_add(typingctx, a, b, c):
+    if not (isinstance(a.element, types.Float) and a == b == c):
+        raise TypingError(f"only lanes of reals of one kind are multiplied and added, not {a}, {b} and {c}")
+
     def codegen(context, builder, signature, args):
         kind = ir.FunctionType(args[0].type, [args[0].type] * 3)
         function = builder.module.declare_intrinsic(f"llvm.fmuladd.{_mangled(args[0].type)}", (), kind)

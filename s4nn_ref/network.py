@@ -87,8 +87,7 @@ class Network:
     """
 
     def __init__(self, structure, input_shape=(28, 28, 1), t_max=100, v_th=100.0, padding="valid", pool_ties="index",
-                 bound=(1.0, 1.0, 1.0), strict=False, delay=0,
-                 dtype=np.float32):  # fmt: skip
+                 bound=(1.0, 1.0, 1.0), strict=False, delay=0, dtype=np.float32):  # fmt: skip
         self.structure, self.input_shape, self.padding, self.pool_ties = (
             structure,
             tuple(input_shape),
@@ -277,13 +276,11 @@ class Network:
         t_error = np.minimum(t_out, np.int16(self.t_max - 1))
         self._descend(len(self.layers), states, delta, v_peak, t_error, grad, surrogate, normalise)
 
-    def backward_race(
-        self, states, labels, noise, readout, haste, grad, surrogate, normalise
-    ) -> np.ndarray:  # fmt: skip
+    def backward_race(self, states, labels, noise, readout, haste, grad, surrogate, normalise) -> np.ndarray:
         """Temporal backpropagation of the smoothed race to the first output spike (D15, s4nn_ref/race.py).
 
-        labels : (B,); noise, readout, haste : of the race; the rest as in
-        `backward`. Returns the cost of each image, (B,).
+        labels : (B,); noise, readout, haste : of the race; the rest as in `backward`. Returns the cost of each image,
+        (B,).
         """
         n, pre, w_pre = len(labels), states[-2], self.matrices(self.parameters)[-1]
         t_pre, t_peak, v_peak = (array.reshape(n, -1) for array in (pre.t_post, pre.t_peak, pre.v_peak))

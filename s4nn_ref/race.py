@@ -73,7 +73,7 @@ def race_cost(v, label, bound, noise, readout, haste, error):
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _dot(a, b):
     """Scalar product; the sum's order is left to the compiler, which makes vectors of it."""
-    total = a[0] - a[0]
+    total = a.dtype.type(0)
     for i in range(a.size):
         total += a[i] * b[i]
     return total

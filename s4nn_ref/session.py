@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from s4nn_ref.config import Config, config_of_dict, read_config
+from s4nn_ref.config import Config, config_of_stored, read_config
 from s4nn_ref.data import Dataset, check_fits, load
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import Responses, figures_of_merit, respond
@@ -34,7 +34,7 @@ def _finished(out: Path, config: Config) -> dict | None:
     if not (out / "record.json").exists():
         return None
     record = read_record(out)
-    if config_of_dict(record["config"]) != config:
+    if config_of_stored(record["config"], out / "record.json") != config:
         raise InputError(
             f"{out} holds a finished run of another experiment; discard it by --force, or use another --out"
         )

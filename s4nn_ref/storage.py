@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from s4nn_ref.config import Config, config_of_dict
+from s4nn_ref.config import Config, config_of_stored
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network, network_of
 
@@ -83,12 +83,7 @@ def read_weights(path: Path) -> tuple[Network, Config]:
     arrays, meta = read_npz(path)
     if meta.get("format") != WEIGHTS_FORMAT:
         raise InputError(f"{path} is not a weights file of s4nn: format {meta.get('format')!r}, not {WEIGHTS_FORMAT!r}")
-    try:
-        config = config_of_dict(meta["config"])
-    except (InputError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: its experiment cannot be read ({error}); was it written by another version?"
-        ) from None
+    config = config_of_stored(meta.get("config"), path)
     network = network_of(config)
     for i, w in enumerate(network.w):
         stored = arrays.get(f"w{i}")

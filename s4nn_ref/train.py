@@ -14,7 +14,7 @@ import numpy as np
 
 from s4nn_ref.algorithms import ALGORITHMS, Algorithm
 from s4nn_ref.augment import augment
-from s4nn_ref.config import Config, config_of_dict
+from s4nn_ref.config import Config, config_of_stored
 from s4nn_ref.data import Dataset, check_fits
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import figures_of_merit, respond
@@ -194,7 +194,7 @@ class Training:
         arrays, meta = read_npz(path)
         if meta.get("format") != CHECKPOINT_FORMAT:
             raise InputError(f"{path} is not a checkpoint of s4nn")
-        was, now = config_of_dict(meta["config"]).as_dict(), self.config.as_dict()
+        was, now = config_of_stored(meta["config"], path).as_dict(), self.config.as_dict()
         for section in now:
             if was[section] != now[section]:
                 raise InputError(

@@ -48,7 +48,7 @@ def if_neuron(trains, w, v_th, t_max):
     v, t_post, t_peak, v_peak, threshold = 0.0, t_max, -1, 0.0, np.broadcast_to(v_th, t_max)
     for t in range(t_max):  # a spike at t_max is none
         v = v + trains[t] @ w
-        if t_post == t_max and trains[: t + 1].any():
+        if t_post == t_max:
             if v > v_peak:
                 v_peak, t_peak = v, t
             if v >= threshold[t]:

@@ -183,6 +183,7 @@ def test_neurons_that_hardly_fire_start_anew(images):
         ({"network": {"strict": False}}, "network.strict = true"),
         ({"network": {"delay": 0}}, "network.delay = 1"),
         ({"network": {"structure": "4C3-10"}}, "dense layers only"),
+        ({"network": {"bound": [1.5, 0.5, 1.0]}}, "network.bound = .1, 1, 1."),
         ({"training": {"batch": 2}}, "training.batch = 1"),
         ({"optimiser": {"ema": 0.9}}, "without average"),
         ({"learning": {"error": "race"}}, "learning.error = 'target'"),

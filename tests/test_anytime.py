@@ -27,8 +27,7 @@ def whole(network, t_in):
 def test_decisions_equal_those_of_the_whole_simulation(structure, padding, seed):
     rng = np.random.default_rng(seed)
     network = Network(
-        structure, (13, 13, 2), 20, 100.0, padding, bound=((1, 1, 1), (2, 0.1, 3), (1.5, 1, 1))[seed],
-        delay=seed // 2,
+        structure, (13, 13, 2), 20, 100.0, padding, bound=((1, 1, 1), (2, 0.1, 3), (1.5, 1, 1))[seed], delay=seed // 2
     )  # fmt: skip
     network.initialise([(-30, 45)] * len(network.w), rng)
     network.w[-1][...] *= (0.3, 2.0, 6.0)[seed]

@@ -67,6 +67,28 @@ def test_if_conv_equals_oracle(structure, shape, padding, silent):
         np.testing.assert_array_equal(states[2].v_end[b], dense[3])
 
 
+@pytest.mark.parametrize("surrogate", ["fired", "window"])
+def test_stretched_time_gives_stretched_spikes_and_the_same_gradients(surrogate):
+    """Times close to the longest that int16 lanes allow."""
+    rng, stretch, results = np.random.default_rng(17), 1365, []
+    t_in, delta = drawn_times(rng, 4, (8, 8, 2), silent=0.9), rng.normal(size=(4, 3))
+    for factor in (1, stretch):
+        network = drawn_network(
+            np.random.default_rng(18), "70C3-P2-6C3-3", (8, 8, 2), t_max=12 * factor, padding="same"
+        )
+        states, grad = network.forward((t_in * factor).astype(np.int16), every_layer=False), network.gradients()
+        network.backward(states, delta, grad, surrogate)
+        results.append((states[-1].t_post.astype(int), states[2].t_peak.astype(int), grad))
+    (t_post, t_peak, grad), (t_post_long, t_peak_long, grad_long) = results
+    assert (t_peak == -1).any()
+    assert len(np.unique(t_post)) > 2
+    np.testing.assert_array_equal(t_post_long, t_post * stretch)
+    np.testing.assert_array_equal(t_peak_long, np.where(t_peak < 0, -1, t_peak * stretch))
+    for g, g_long in zip(grad, grad_long, strict=True):
+        assert g.any()
+        np.testing.assert_array_equal(g_long, g)
+
+
 @pytest.mark.parametrize("case", ["all silent", "all at 0", "zero weights", "spike at the last step", "one step"])
 def test_if_conv_edges_equal_oracle(case):
     rng = np.random.default_rng(2)

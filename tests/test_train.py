@@ -48,6 +48,20 @@ def test_adam_equals_its_formula(problem):
     np.testing.assert_allclose(parameters, expected, rtol=1e-10)
 
 
+def test_layers_have_rates_and_decays_of_their_own():
+    rng = np.random.default_rng(34)
+    w, shards = rng.normal(size=500), rng.normal(size=(5, 3, 500))
+    config = OptimiserConfig(eta=(0.1, 0.3), beta1=0.8, beta2=0.99, schedule="constant", weight_decay=(0.01, 0.5))
+    parameters = w.copy()
+    optimiser = Optimiser(config, parameters, [slice(0, 200), slice(200, 500)], 2, 5)
+    for step in shards:
+        optimiser.update([step[:, :200].reshape(3, 20, 10).copy(), step[:, 200:].reshape(3, 10, 30).copy()], 4)
+    mean = shards.sum(axis=1) / 4
+    first = plain_adam(w[:200], mean[:, :200], 0.1, 0.01, beta1=0.8, beta2=0.99)
+    second = plain_adam(w[200:], mean[:, 200:], 0.3, 0.5, beta1=0.8, beta2=0.99)
+    np.testing.assert_allclose(parameters, np.concatenate([first, second]), rtol=1e-10)
+
+
 def test_sgd_equals_its_formula(problem):
     w, shards = problem
     config = OptimiserConfig(eta=(0.1,), rule="sgd", beta1=0.5, schedule="constant")

@@ -35,7 +35,7 @@ class ClockDriven:
             shape = (n, maps, height, width)
             states.append({
                 "t": torch.full(shape, t_max), "t_peak": torch.full(shape, -1), "v_peak": torch.zeros(shape),
-                "v": torch.zeros(shape), "begun": torch.zeros(shape[0], 1, *shape[2:], dtype=torch.bool), "trace": [],
+                "v": torch.zeros(shape), "trace": [],
             })  # fmt: skip
         for t in range(t_max):
             spikes, depth = (t_in == t).float(), 0
@@ -49,9 +49,7 @@ class ClockDriven:
                     padded = functional.pad(spikes, self._padding(g))
                     s["v"] += functional.conv2d(padded, self.w[depth], stride=g.stride)
                     v_th = float(self.bound[t]) if layer is layers[-1] else self.network.v_th
-                    field = torch.ones(1, g.maps_pre, g.kernel_height, g.kernel_width)
-                    s["begun"] |= functional.conv2d(padded, field, stride=g.stride) > 0  # others rest
-                    waits = (s["t"] == t_max) & s["begun"]
+                    waits = s["t"] == t_max
                     fires = waits & (s["v"] >= v_th)
                     peaks = (waits & (s["v"] > s["v_peak"])) | fires
                     s["v_peak"] = torch.where(peaks, s["v"], s["v_peak"])

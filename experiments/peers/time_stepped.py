@@ -33,8 +33,7 @@ def _fire(t_pre, w, geometry, bound):
     v = np.cumsum(_windows(spikes, geometry, 0) @ w, axis=0)
     reached = v >= bound[:, None, None]
     t = np.where(reached.any(axis=0), reached.argmax(axis=0), steps)
-    begun = _windows(t_pre, geometry, steps).min(axis=-1)[:, None]  # who no spike has reached rests
-    until = np.where((begun <= step) & (step <= t), v, -np.inf)
+    until = np.where(step <= t, v, -np.inf)
     t_peak, v_peak = until.argmax(axis=0), until.max(axis=0)
     rest = v_peak <= 0
     return t, np.where(rest, -1, t_peak), np.where(rest, 0, v_peak), v
