@@ -73,14 +73,16 @@ class LearningConfig:
 class OptimiserConfig:
     """Updates.
 
+    rule  : "muon" moves hidden layers along the polar factor of their momentum, eta being the root mean square of a
+            weight's change, and the output layer as Adam does, with the same beta1 (D31)
     eta, weight_decay : one value, or one per weighted layer
     decay : factor on eta every decay_every epochs (schedule "step") or every epoch ("exponential")
     warmup, ema : epochs of linear rise; decay of the moving average of the weights that is evaluated (0: none)
     """
 
     eta: tuple[float, ...] = (0.1,)  # Table 1
-    rule: typing.Literal["adam", "sgd"] = "adam"
-    beta1: float = 0.9  # Kingma and Ba 2015; for SGD: momentum
+    rule: typing.Literal["adam", "sgd", "muon"] = "adam"
+    beta1: float = 0.9  # Kingma and Ba 2015; for SGD and Muon: momentum
     beta2: float = 0.999
     eps: float = 1e-8
     schedule: typing.Literal["step", "exponential", "cosine", "constant"] = "step"

@@ -1,8 +1,8 @@
-"""Adam, SGD, learning-rate schedules and the moving average of the weights.
+"""Adam, SGD, Muon, learning-rate schedules and the moving average of the weights.
 
 Sources: Eq. 8 and section 4 of the paper (learning rate x 0.9 every 5 epochs; "Adam's optimizer", "SGD"); Kingma and Ba
-2015 (Adam); Loshchilov and Hutter 2019 (decoupled weight decay, cosine schedule; D12); Polyak averaging as exponential
-moving average (D13).
+2015 (Adam); Jordan et al. 2024 (Muon, D31); Loshchilov and Hutter 2019 (decoupled weight decay, cosine schedule; D12);
+Polyak averaging as exponential moving average (D13).
 """
 
 import math
@@ -13,6 +13,7 @@ from numba import njit, prange
 from s4nn_ref.config import OptimiserConfig
 
 _CHUNK = 4096  # parameters per task
+_FLAT = 1e-3  # singular values below this share of the largest are noise, and are not raised to the others' size
 
 
 @njit(cache=True, error_model="numpy")
@@ -64,6 +65,24 @@ def _update(w, grad, n_images, m, v, w_mean, adam, eta, decay, beta1, beta2, eps
             w_mean[i] += (one - mean) * (w[i] - w_mean[i])
 
 
+def polar_factor(u: np.ndarray) -> np.ndarray:
+    """A layer's momentum with its singular values made alike (Muon, D31).
+
+    u : (R, M)   ->   (R, M), of root mean square 1 where u has full rank; 0 where u is 0
+    Derivation: docs/derivation.md.
+    """
+    tall = u.shape[0] >= u.shape[1]
+    gram = (u.T @ u if tall else u @ u.T).astype(np.float64)
+    if not np.isfinite(gram).all():
+        return np.full_like(u, np.nan)  # found in the weights, and reported, at the next checkpoint
+    square, q = np.linalg.eigh(gram)  # of the singular values
+    if square[-1] <= 0.0:
+        return np.zeros_like(u)
+    inverse = (q / np.sqrt(np.maximum(square, _FLAT**2 * square[-1]))) @ q.T  # (u'u)^(-1/2)
+    inverse = (inverse * np.sqrt(max(u.shape))).astype(u.dtype)
+    return u @ inverse if tall else inverse @ u
+
+
 def rate(config: OptimiserConfig, step: int, steps_in_epoch: int, steps: int) -> float:
     """Factor on the learning rates of update `step` (from 0) of a run of `steps`."""
     epoch = step // steps_in_epoch
@@ -91,7 +110,7 @@ class Optimiser:
     Attributes
     ----------
     w_mean : (n,) moving average of the weights (the weights themselves when config.ema is 0)
-    m, v   : (n,) first and second moments
+    m, v   : (n,) first and second moments; of a layer that follows Muon, v holds its last direction
     step   : 0-dimensional array, the number of updates
     """
 
@@ -111,14 +130,27 @@ class Optimiser:
         factor = rate(c, int(self.step), self.steps_in_epoch, self.steps)
         self.step += 1
         step = int(self.step)
-        adam = c.rule == "adam"
+        adam = c.rule != "sgd"
         correct1, correct2 = (1.0 - c.beta1**step, 1.0 - c.beta2**step) if adam else (1.0, 1.0)
         # the average follows the weights closely while it is young
         mean = min(c.ema, (1.0 + step) / (10.0 + step))
         for layer, (part, shards) in enumerate(zip(self.slices, grad, strict=True)):
+            m, v, n, beta1 = self.m[part], self.v[part], n_images, c.beta1
+            muon = c.rule == "muon" and layer < len(self.slices) - 1  # the output layer follows Adam (D31)
+            if muon:
+                direction = self._direction(m.reshape(shards.shape[1:]), shards, n_images)
+                shards, n, m, beta1 = direction[None], 1, v, 0.0  # a step of SGD along it, whose momentum is itself
             _update(
-                self.parameters[part], shards.reshape(len(shards), -1), scalar(n_images), self.m[part], self.v[part],
-                self.w_mean[part], adam, scalar(factor * c.eta[layer]), scalar(c.weight_decay[layer]), scalar(c.beta1),
+                self.parameters[part], shards.reshape(len(shards), -1), scalar(n), m, v, self.w_mean[part],
+                adam and not muon, scalar(factor * c.eta[layer]), scalar(c.weight_decay[layer]), scalar(beta1),
                 scalar(c.beta2), scalar(c.eps), scalar(correct1), scalar(correct2), scalar(1.0),
                 scalar(1e-30), scalar(mean),
             )  # fmt: skip
+
+    def _direction(self, m, shards, n_images: int) -> np.ndarray:
+        """Muon's direction for one layer (R, M); renews its momentum m (R, M), zeroes shards (S, R, M)."""
+        beta1 = m.dtype.type(self.config.beta1)
+        mean = _sum_shards(shards.reshape(len(shards), -1), 0, m.size, m.dtype.type(n_images))
+        m *= beta1
+        m += (1 - beta1) * mean.reshape(m.shape)
+        return polar_factor(m)

@@ -1,5 +1,9 @@
 """Learning: the optimiser against its formulas, exact resumption, independence of threads."""
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ from conftest import TINY, online_toml
 from s4nn_ref.config import OptimiserConfig, read_config
 from s4nn_ref.data import load
 from s4nn_ref.errors import InputError
-from s4nn_ref.optimiser import Optimiser, rate
+from s4nn_ref.optimiser import Optimiser, polar_factor, rate
 from s4nn_ref.train import Progress, Training, split_validation
 
 
@@ -73,6 +77,66 @@ def test_sgd_equals_its_formula(problem):
     np.testing.assert_allclose(parameters, expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("shape", [(100, 20), (20, 100)])
+def test_muon_equals_its_formula(shape):
+    """D31: momentum, whose singular values are made equal, for the hidden layer; Adam for the output layer."""
+    rng, n = np.random.default_rng(31), 2000
+    w, shards = rng.normal(size=n + 50), rng.normal(size=(5, 3, n + 50))
+    config = OptimiserConfig(
+        eta=(0.1, 0.2), rule="muon", beta1=0.8, schedule="constant", weight_decay=(0.01, 0.02), ema=0.6
+    )
+    parameters = w.copy()
+    optimiser = Optimiser(config, parameters, [slice(0, n), slice(n, n + 50)], 2, 5)
+    hidden, momentum, mean = w[:n].reshape(shape), np.zeros(shape), w.copy()
+    for step, g in enumerate(shards, 1):
+        grad = [g[:, :n].reshape(3, *shape).copy(), g[:, n:].reshape(3, 10, 5).copy()]
+        optimiser.update(grad, 4)
+        assert not any(g.any() for g in grad)  # zeroed for the next batch
+        momentum = 0.8 * momentum + 0.2 * g[:, :n].sum(axis=0).reshape(shape) / 4
+        left, _, right = np.linalg.svd(momentum, full_matrices=False)
+        hidden = hidden - 0.1 * (10 * left @ right + 0.01 * hidden)  # 10: the root mean square becomes 1
+        keep = min(0.6, (1 + step) / (10 + step))
+        mean = keep * mean + (1 - keep) * parameters
+    np.testing.assert_allclose(parameters[:n].reshape(shape), hidden, rtol=1e-10)
+    output = plain_adam(w[n:], shards[:, :, n:].sum(axis=1) / 4, 0.2, 0.02, beta1=0.8)
+    np.testing.assert_allclose(parameters[n:], output, rtol=1e-10)
+    np.testing.assert_allclose(optimiser.w_mean, mean, rtol=1e-10)
+
+
+def test_the_polar_factor_does_not_depend_on_the_matrix_librarys_threads():
+    program = (
+        "import sys, numpy as np; from s4nn_ref.optimiser import polar_factor; r = np.random.default_rng(33)\n"
+        "for shape in ((1152, 128), (9, 128)):\n"
+        "    sys.stdout.buffer.write(polar_factor(r.normal(size=shape).astype(np.float32)).tobytes())"
+    )
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": n},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for n in ("1", "2")
+    ]
+    assert len(outputs[0]) == 4 * 128 * (1152 + 9)
+    assert outputs[0] == outputs[1]
+
+
+def test_the_polar_factor_of_what_has_none():
+    """Dead maps stay where they are, noise is not raised to the size of a signal, NaN does not hide."""
+    u = np.random.default_rng(32).normal(size=(30, 6)).astype(np.float32)
+    u[:, 2] = 0
+    o = polar_factor(u)
+    assert o.dtype == np.float32
+    assert np.abs(o[:, 2]).max() < 1e-3
+    np.testing.assert_allclose(np.linalg.svd(o)[1][:5], np.sqrt(30), rtol=1e-4)
+    assert not polar_factor(np.zeros((4, 3))).any()
+    weak = polar_factor(np.diag([1.0, 0.5, 1e-5]))
+    np.testing.assert_allclose(np.diag(weak) / np.sqrt(3), [1, 1, 0.01], rtol=1e-6)
+    u[3, 3] = np.nan
+    assert np.isnan(polar_factor(u)).all()
+
+
 def test_weight_average(problem):
     w, shards = problem
     path, mean = [], w.copy()
@@ -110,6 +174,11 @@ def training(data_dir, tiny_toml):
     return make
 
 
+def tiny_with(error: str, rule: str) -> str:
+    text = TINY.replace("[learning]", f'[learning]\nerror = "{error}"')
+    return text.replace("[optimiser]", f'[optimiser]\nrule = "{rule}"')
+
+
 class StopAfter(Progress):
     """Ask for a stop, as Ctrl-C does, after so many batches."""
 
@@ -132,10 +201,10 @@ def without_times(history):
     return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in history]
 
 
-@pytest.mark.parametrize("error", ["target", "race"])
+@pytest.mark.parametrize(("error", "rule"), [("target", "adam"), ("race", "muon")])
 @pytest.mark.parametrize("stop_after", [1, 22, 23, 50])  # first batch, before, at and behind an epoch's end
-def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml, stop_after, error):
-    tiny_toml.write_text(TINY.replace("[learning]", f'[learning]\nerror = "{error}"'))
+def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml, stop_after, error, rule):
+    tiny_toml.write_text(tiny_with(error, rule))
     whole = training()
     assert whole.run(tmp_path / "whole.npz", Progress())
     assert whole.batches == 22
@@ -202,9 +271,9 @@ def test_augmentation_ends(training, tiny_toml, monkeypatch):
     assert all(bytes(image) in known | mirrored for batch in seen[44:] for image in batch)
 
 
-@pytest.mark.parametrize("error", ["target", "race"])
-def test_threads_and_seed(training, tmp_path, tiny_toml, error):
-    tiny_toml.write_text(TINY.replace("[learning]", f'[learning]\nerror = "{error}"'))
+@pytest.mark.parametrize(("error", "rule"), [("target", "adam"), ("race", "muon")])
+def test_threads_and_seed(training, tmp_path, tiny_toml, error, rule):
+    tiny_toml.write_text(tiny_with(error, rule))
     assert numba.get_num_threads() > 1  # conftest.py sees to it
     threads, results = numba.get_num_threads(), []
     try:
