@@ -42,7 +42,16 @@ ROWS = {
 }  # fmt: skip
 # rows of one experiment alone
 OWN_ROWS = {
-    "fashion-plus": {"no flip (D14)": {"augment.flip": False}, "no erased squares (D14)": {"augment.erase": 0}},
+    "fashion-plus": {
+        "no flip (D14)": {"augment.flip": False},
+        "no erased squares (D14)": {"augment.erase": 0},
+        "Adam, with rates and decay of its own (D31)": {
+            "optimiser.rule": "adam",
+            "optimiser.beta1": 0.9,
+            "optimiser.eta": [0.1, 0.08, 0.08, 0.006],
+            "optimiser.weight_decay": [1e-4, 3e-4, 3e-4, 3e-3],
+        },
+    },
 }
 COLUMNS = {
     "accuracy_strict": "strict (%)", "accuracy_first_spike": "first spike (%)", "accuracy_potential": "potentials (%)",
