@@ -8,9 +8,13 @@ installed. Run it with nothing beside it.
 """
 
 import argparse
+import os
 import resource
 import sys
 from pathlib import Path
+
+# before NumPy is imported, as the command line does: waiting threads of the matrix library would take the cores
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from compare import PEER_BATCH, peer_online, peers
 from measure import BATCH, ROOT, Work, speed
