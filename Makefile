@@ -70,7 +70,7 @@ test: .venv/installed
 
 # the kernels as plain Python, line by line as they are written
 test-plain: .venv/installed
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/test_kernels.py tests/test_gradient.py tests/test_ds4nn.py tests/test_race.py tests/test_anytime.py
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/test_kernels.py tests/test_backprop.py tests/test_gradient.py tests/test_ds4nn.py tests/test_race.py tests/test_anytime.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

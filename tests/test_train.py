@@ -13,6 +13,9 @@ from s4nn_ref.config import OptimiserConfig, read_config
 from s4nn_ref.data import load
 from s4nn_ref.errors import InputError
 from s4nn_ref.optimiser import Optimiser, polar_factor, rate
+from s4nn_ref.record import RECORD_FORMAT
+from s4nn_ref.session import train
+from s4nn_ref.storage import read_npz, read_weights, write_json, write_npz, write_weights
 from s4nn_ref.train import Progress, Training, split_validation
 
 
@@ -337,6 +340,23 @@ def test_a_checkpoint_of_another_experiment_is_refused(training, tmp_path, tiny_
     other.data = other.data.head(100)
     with pytest.raises(InputError, match="other images"):
         other.restore(tmp_path / "c.npz")
+
+
+def test_files_of_another_version_say_what_to_do(training, tmp_path, tiny_toml, data_dir):
+    """A checkpoint, weights and a record whose experiment has a key that is gone."""
+    run, config = training(epochs=1), read_config(tiny_toml)
+    run.run(tmp_path / "checkpoint.npz", Progress())
+    write_weights(tmp_path / "weights.npz", config, run.best)
+    write_json(tmp_path / "record.json", {"format": RECORD_FORMAT, "config": {**config.as_dict(), "gone": {"key": 1}}})
+    for name in ("checkpoint.npz", "weights.npz"):
+        arrays, meta = read_npz(tmp_path / name)
+        write_npz(tmp_path / name, arrays, {**meta, "config": {**meta["config"], "gone": {"key": 1}}})
+    with pytest.raises(InputError, match=r"checkpoint.npz: .*gone.*another version.*--force"):
+        training(epochs=1).restore(tmp_path / "checkpoint.npz")
+    with pytest.raises(InputError, match=r"weights.npz: .*gone.*another version"):
+        read_weights(tmp_path / "weights.npz")
+    with pytest.raises(InputError, match=r"record.json: .*gone.*another version.*--force"):
+        train(tiny_toml, data_dir, out=tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("size", [0, 10, 1000, -1])
