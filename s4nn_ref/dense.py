@@ -9,37 +9,50 @@ import numpy as np
 from numba import njit, prange
 
 from s4nn_ref.kernels import spikes_in_time_order
+from s4nn_ref.lanes import LANES, load_edge, splat, store, where
 
 BEFORE_END = 3  # steps before t_max at which the authors of S4NN read the potentials of a silent output layer
 
 
 @njit(cache=True, error_model="numpy")
-def if_dense(t_pre, b, w, bound, t_post, t_peak, v_peak, v, v_late):
+def signs_of(lanes, zero, one):
+    """Sign of each lane, 0 of 0; zero and one are lanes of them."""
+    return where(lanes > zero, one, where(lanes < zero, zero - one, zero))
+
+
+@njit(cache=True, error_model="numpy")
+def if_dense(t_pre, b, w, binary, bound, t_post, t_peak, v_peak, v_end, v_late):
     """First threshold crossing of the neurons of a dense layer, whose threshold may fall with time (Eqs. 2-3, D25).
 
-    t_pre : int16 (B, n), of which image b is read   w : (n, M), potential units   bound : (t_max,), the threshold
-    Overwrites t_post, t_peak, v_peak (M,), of which a neuron that fired holds the potential at its spike, v (M,), the
-    potentials after the last spike, and v_late (M,), those BEFORE_END steps before t_max (or in step 0).
+    t_pre : int16 (B, n)   w : (n, M), potential units; if binary, their signs count instead
+    bound : (t_max,), the threshold in each step
+    Of image b alone, overwrites t_post, t_peak, v_peak (B, M), of which a neuron that fired holds the potential at its
+    spike, v_end (B, M), the potentials after the last spike, and v_late (B, M), those BEFORE_END steps before t_max (or
+    in step 0).
     """
-    order, s, t_max = spikes_in_time_order(t_pre, b, bound.size), 0, bound.size
-    t_post[:], t_peak[:], v_peak[:], v[:], v_late[:] = t_max, -1, 0, 0, 0
-    for t in range(t_max):
-        before, theta = s, bound[t]
-        while s < order.size and t_pre[b, order[s]] == t:
-            row = w[order[s]]
-            for m in range(v.size):
-                v[m] += row[m]  # Eq. 2
-            s += 1
-        if s > before or (t > 0 and theta < bound[t - 1]):  # D25
-            for m in range(v.size):  # selections instead of branches: the compiler makes vectors of them
-                waits = t_post[m] == t_max
-                fires = waits & (v[m] >= theta)  # Eq. 3
-                peaks = fires | (waits & (v[m] > v_peak[m]))
-                v_peak[m] = v[m] if peaks else v_peak[m]
-                t_peak[m] = t if peaks else t_peak[m]
-                t_post[m] = t if fires else t_post[m]
-        if t <= max(t_max - BEFORE_END, 0):
-            v_late[:] = v
+    order, t_max = spikes_in_time_order(t_pre, b, bound.size), bound.size
+    zero, one = splat(w.dtype.type(0)), splat(w.dtype.type(1))
+    silent, late = splat(np.int16(t_max)), max(t_max - BEFORE_END, 0)
+    for first in range(0, t_post.shape[1], LANES):
+        v, peak, when, fired, s = zero, zero, splat(np.int16(-1)), silent, 0
+        for t in range(t_max):
+            before = s
+            while s < order.size and t_pre[b, order[s]] == t:
+                row = load_edge(w, order[s], first)
+                v = v + (signs_of(row, zero, one) if binary else row)  # Eq. 2
+                s += 1
+            if s > before or (t > 0 and bound[t] < bound[t - 1]):  # D25
+                waits = fired == silent
+                fires = waits & (v >= splat(bound[t]))  # Eq. 3
+                rises = fires | (waits & (v > peak))
+                peak, when = where(rises, v, peak), where(rises, splat(np.int16(t)), when)
+                fired = where(fires, splat(np.int16(t)), fired)
+            if t == late:
+                store(v_late, b, first, v)
+        store(t_post, b, first, fired)
+        store(t_peak, b, first, when)
+        store(v_peak, b, first, peak)
+        store(v_end, b, first, v)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -51,7 +64,7 @@ def if_output(t_pre, w, bound, n_shards, t_post, t_peak, v_peak, v_end, v_late):
     n = t_pre.shape[0]
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
-            if_dense(t_pre, b, w, bound, t_post[b], t_peak[b], v_peak[b], v_end[b], v_late[b])
+            if_dense(t_pre, b, w, False, bound, t_post, t_peak, v_peak, v_end, v_late)
 
 
 @njit(cache=True, error_model="numpy")

@@ -9,41 +9,49 @@ import numpy as np
 from numba import njit
 
 from s4nn_ref.algorithms.s4nn import PRESENTED, Layers, judge, normalise, present
-from s4nn_ref.dense import causal_delta, causal_update
+from s4nn_ref.dense import causal_delta, signs_of
 from s4nn_ref.errors import InputError
+from s4nn_ref.lanes import LANES, load_edge, splat, store, where
 
 
 @njit(cache=True, error_model="numpy")
-def _refresh_signs(t_pre, t_post, delta, w, sign):
-    """Bring sign (n, M) up to date where w was changed; returns the mean over all synapses of
-    delta_i [t_j < t_i] sign(w_ji), with dt/dV = -1 the negative gradient of the layer's factor."""
-    latest, causal = t_post.max(), np.zeros(t_post.size, np.int16)  # sum_j [t_j < t_i] sign(w_ji)
+def _update(t_pre, t_post, step, w, causal):
+    """causal_update, w_ji += step_i [t_j < t_i], and in the same walk the signs behind it.
+
+    t_pre : (n,), firing times   t_post (1, M)   step : (1, M), of w's type   w : (n, M), changed in place
+    Overwrites causal (1, M), of w's type, with sum_j [t_j < t_i] sign(w_ji).
+    """
+    latest, zero, one = t_post.max(), splat(w.dtype.type(0)), splat(w.dtype.type(1))
+    causal[:] = 0
     for j in range(t_pre.size):
         if t_pre[j] < latest:
-            row, signs, t = w[j], sign[j], t_pre[j]
-            for i in range(t_post.size):
-                signs[i] = np.int8(row[i] > 0) - np.int8(row[i] < 0)
-                causal[i] += signs[i] if t < t_post[i] else np.int8(0)
-    return (delta * causal).sum() / w.size
+            for first in range(0, t_post.shape[1], LANES):
+                later = splat(t_pre[j]) < load_edge(t_post, 0, first)
+                row = load_edge(w, j, first) + where(later, load_edge(step, 0, first), zero)  # Eq. 12
+                store(w, j, first, row)
+                store(causal, 0, first, load_edge(causal, 0, first) + where(later, signs_of(row, zero, one), zero))
 
 
 @njit(cache=True, error_model="numpy")
-def _learn(t_in, labels, v_th, gamma, t_max, eta, eta_fact, w, sign, fact, a, outputs):
+def _learn(t_in, labels, v_th, gamma, t_max, eta, eta_fact, w, fact, a, outputs):
     """Online updates from images in their order.
 
     t_in : int16 (n, inputs)   labels : (n,)   eta : per layer
-    Changes w and sign = sign(w), per layer (n, M), and fact (layers,); overwrites a and outputs.
+    Changes w, per layer (n, M), and fact (layers,); overwrites a and outputs.
     """
     for b in range(labels.size):
-        present(t_in[b], sign, v_th / fact, t_max, a)
+        present(t_in[b], w, True, v_th / fact, t_max, a)
         judge(b, labels[b], gamma, 0.0, t_max, a, outputs)  # a silent output layer learns nothing
+        if outputs.cost[b] == 0.0:
+            continue
         for k in range(len(w) - 1, -1, -1):
-            t_pre, t_post, delta = a.t[k][0], a.t[k + 1][0], a.delta[k]
+            t_pre, t_post, delta = a.t[k][0], a.t[k + 1], a.delta[k]
             normalise(delta)
-            causal_update(t_pre, t_post, (delta * eta[k]).astype(w[k].dtype), w[k])
-            fact[k] += eta_fact * _refresh_signs(t_pre, t_post, delta, w[k], sign[k])
+            causal = np.empty(t_post.shape, w[k].dtype)
+            _update(t_pre, t_post, (delta * eta[k]).astype(w[k].dtype).reshape(t_post.shape), w[k], causal)
+            fact[k] += eta_fact * (delta * causal[0]).sum() / w[k].size  # -dE/dfact, of its mean over the synapses
             if k > 0:
-                causal_delta(t_pre, t_post, delta, w[k], a.delta[k - 1])
+                causal_delta(t_pre, t_post[0], delta, w[k], a.delta[k - 1])
 
 
 class BS4NN:
@@ -66,9 +74,9 @@ class BS4NN:
         Raises InputError where a factor has become 0 or negative.
         """
         la, le = self.layers, self.layers.config.learning
-        outputs, sign, net = la.outputs(len(labels)), tuple(np.sign(w).astype(np.int8) for w in la.w), la.network
+        outputs, net = la.outputs(len(labels)), la.network
         _learn(
-            la.encoded(images), labels, net.v_th, le.lam, net.t_max, la.next_eta(), le.eta_fact, la.w, sign, self.fact,
+            la.encoded(images), labels, net.v_th, le.lam, net.t_max, la.next_eta(), le.eta_fact, la.w, self.fact,
             la.activity, outputs,
         )  # fmt: skip
         if self.fact.min() <= 0:

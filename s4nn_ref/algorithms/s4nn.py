@@ -22,7 +22,7 @@ PRESENTED = 500  # images per call of `learn`: enough for Python's share of the 
 
 class Activity(NamedTuple):
     """One image in the network: per layer, input first, firing times int16 (1, N); per weighted layer what `if_dense`
-    computes, and delta = dE/dt, (N,)."""
+    computes, (1, N), and delta = dE/dt, (N,)."""
 
     t: tuple
     t_peak: tuple
@@ -44,8 +44,8 @@ class Outputs(NamedTuple):
 def activity(sizes, dtype) -> Activity:
     """Room for one image in layers of these sizes, input first."""
     times = tuple(np.zeros((1, size), np.int16) for size in sizes)
-    peaks = tuple(np.zeros(size, np.int16) for size in sizes[1:])
-    potentials = (tuple(np.zeros(size, dtype) for size in sizes[1:]) for _ in range(3))
+    peaks = tuple(np.zeros((1, size), np.int16) for size in sizes[1:])
+    potentials = (tuple(np.zeros((1, size), dtype) for size in sizes[1:]) for _ in range(3))
     return Activity(times, peaks, *potentials, tuple(np.zeros(size) for size in sizes[1:]))
 
 
@@ -66,15 +66,15 @@ def target_times(t_out, label, gamma, gamma_silent, t_max, t_target):
 
 
 @njit(cache=True, error_model="numpy")
-def present(t_in, w, v_th, t_max, a):
-    """Forward pass of one image: input firing times t_in (n,), weights (n, M) and thresholds per layer; overwrites a,
-    but for its deltas."""
+def present(t_in, w, binary, v_th, t_max, a):
+    """Forward pass of one image: input firing times t_in (n,), weights (n, M), of which only the signs count if binary,
+    and thresholds per layer; overwrites a, but for its deltas."""
     a.t[0][0, :] = t_in
     for k in range(len(w)):
         number = a.v[k].dtype.type
         bound = np.full(t_max, np.nextafter(number(v_th[k]), number(np.inf)))  # V > v_th
+        if_dense(a.t[k], 0, w[k], binary, bound, a.t[k + 1], a.t_peak[k], a.v_peak[k], a.v[k], a.v_late[k])
         t_post = a.t[k + 1][0]
-        if_dense(a.t[k], 0, w[k], bound, t_post, a.t_peak[k], a.v_peak[k], a.v[k], a.v_late[k])
         for i in range(t_post.size):
             t_post[i] += t_post[i] < t_max  # one step behind the crossing
 
@@ -86,7 +86,7 @@ def judge(b, label, gamma, gamma_silent, t_max, a, outputs):
     target_times(t_out, label, gamma, gamma_silent, t_max, delta)
     for i in range(delta.size):
         delta[i] = (t_out[i] - delta[i]) / t_max  # Eq. 9
-    outputs.t[b], outputs.v_peak[b], outputs.v_end[b] = t_out, a.v_peak[-1], a.v[-1]
+    outputs.t[b], outputs.v_peak[b], outputs.v_end[b] = t_out, a.v_peak[-1][0], a.v[-1][0]
     outputs.cost[b] = 0.5 * (delta**2).sum()  # Eq. 6
 
 
@@ -107,17 +107,19 @@ def _learn(t_in, labels, v_th, gamma, t_max, eta, decay, w, scale, fired, a, out
     layer; adds to fired, per hidden layer (M,); overwrites a and outputs.
     """
     for b in range(labels.size):
-        present(t_in[b], w, v_th / scale, t_max, a)
+        present(t_in[b], w, False, v_th / scale, t_max, a)
         for k in range(len(fired)):
             fired[k][:] += a.t[k + 1][0] < t_max
         judge(b, labels[b], gamma, gamma, t_max, a, outputs)
-        for k in range(len(w) - 1, -1, -1):
-            t_pre, t_post, delta = a.t[k][0], a.t[k + 1][0], a.delta[k]
-            normalise(delta)
-            causal_update(t_pre, t_post, (delta * (eta[k] / scale[k])).astype(w[k].dtype), w[k])
-            scale[k] *= 1.0 - eta[k] * decay[k]
-            if k > 0:
-                causal_delta(t_pre, t_post, delta * scale[k], w[k], a.delta[k - 1])  # scale_k: normalise drops it
+        if outputs.cost[b] > 0.0:
+            for k in range(len(w) - 1, -1, -1):
+                t_pre, t_post, delta = a.t[k][0], a.t[k + 1][0], a.delta[k]
+                normalise(delta)
+                causal_update(t_pre, t_post, (delta * (eta[k] / scale[k])).astype(w[k].dtype), w[k])
+                shrunk = scale[k] * (1.0 - eta[k] * decay[k])
+                if k > 0:
+                    causal_delta(t_pre, t_post, delta * shrunk, w[k], a.delta[k - 1])  # normalise drops the factor
+        scale *= 1.0 - eta * decay
 
 
 class Layers:
