@@ -5,7 +5,6 @@ Commands import what they need, so that --help and usage errors answer at once.
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -246,8 +245,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     args = parser().parse_args(argv)
-    # before NumPy is imported: threads of the matrix library that wait would take the cores from the kernels' threads
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = args.run(args)
         sys.stdout.flush()  # here, where a full disk can still be told of

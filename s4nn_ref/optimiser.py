@@ -6,9 +6,12 @@ Polyak averaging as exponential moving average (D13).
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import numpy as np
 from numba import njit, prange
+from threadpoolctl import ThreadpoolController
 
 from s4nn_ref.config import OptimiserConfig
 
@@ -120,6 +123,8 @@ class Optimiser:
         self.m, self.v = np.zeros_like(parameters), np.zeros_like(parameters)
         self.w_mean = parameters.copy()
         self.step = np.zeros((), np.int64)
+        if config.rule == "muon":
+            self._threads, self._libraries = ThreadPoolExecutor(numba.get_num_threads()), ThreadpoolController()
 
     def update(self, grad: list[np.ndarray], n_images: int) -> None:
         """Step along the mean gradient of a batch.
@@ -134,23 +139,34 @@ class Optimiser:
         correct1, correct2 = (1.0 - c.beta1**step, 1.0 - c.beta2**step) if adam else (1.0, 1.0)
         # the average follows the weights closely while it is young
         mean = min(c.ema, (1.0 + step) / (10.0 + step))
+        muon = range(len(self.slices) - 1 if c.rule == "muon" else 0)  # the output layer follows Adam (D31)
+        directions = self._directions([self.m[self.slices[k]] for k in muon], grad, n_images)
         for layer, (part, shards) in enumerate(zip(self.slices, grad, strict=True)):
             m, v, n, beta1 = self.m[part], self.v[part], n_images, c.beta1
-            muon = c.rule == "muon" and layer < len(self.slices) - 1  # the output layer follows Adam (D31)
-            if muon:
-                direction = self._direction(m.reshape(shards.shape[1:]), shards, n_images)
-                shards, n, m, beta1 = direction[None], 1, v, 0.0  # a step of SGD along it, whose momentum is itself
+            if layer in muon:  # a step of SGD along the direction, whose momentum is itself
+                shards, n, m, beta1 = directions[layer][None], 1, v, 0.0
             _update(
                 self.parameters[part], shards.reshape(len(shards), -1), scalar(n), m, v, self.w_mean[part],
-                adam and not muon, scalar(factor * c.eta[layer]), scalar(c.weight_decay[layer]), scalar(beta1),
+                adam and layer not in muon, scalar(factor * c.eta[layer]), scalar(c.weight_decay[layer]), scalar(beta1),
                 scalar(c.beta2), scalar(c.eps), scalar(correct1), scalar(correct2), scalar(1.0),
                 scalar(1e-30), scalar(mean),
             )  # fmt: skip
 
-    def _direction(self, m, shards, n_images: int) -> np.ndarray:
-        """Muon's direction for one layer (R, M); renews its momentum m (R, M), zeroes shards (S, R, M)."""
+    def _directions(self, momenta, grad, n_images: int) -> list[np.ndarray]:
+        """Muon's directions of the layers that follow it, their momenta (n,) renewed; one thread works on each layer.
+
+        More threads in one matrix product would sum in another order, and wait beside the kernels' threads.
+        """
+        if not momenta:
+            return []
+        renewed = [self._momentum(m.reshape(g.shape[1:]), g, n_images) for m, g in zip(momenta, grad, strict=False)]
+        with self._libraries.limit(limits=1, user_api="blas"):
+            return list(self._threads.map(polar_factor, renewed))
+
+    def _momentum(self, m, shards, n_images: int) -> np.ndarray:
+        """Muon's momentum of one layer (R, M), renewed in place; zeroes shards (S, R, M)."""
         beta1 = m.dtype.type(self.config.beta1)
         mean = _sum_shards(shards.reshape(len(shards), -1), 0, m.size, m.dtype.type(n_images))
         m *= beta1
         m += (1 - beta1) * mean.reshape(m.shape)
-        return polar_factor(m)
+        return m

@@ -7,7 +7,6 @@ from pathlib import Path
 
 # before numba is imported: even one core must show what two threads do
 os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, os.cpu_count() or 1)))
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
 
 import numpy as np
 import pytest

@@ -106,12 +106,18 @@ def test_muon_equals_its_formula(shape):
     np.testing.assert_allclose(optimiser.w_mean, mean, rtol=1e-10)
 
 
-def test_the_polar_factor_does_not_depend_on_the_matrix_librarys_threads():
-    program = (
-        "import sys, numpy as np; from s4nn_ref.optimiser import polar_factor; r = np.random.default_rng(33)\n"
-        "for shape in ((1152, 128), (9, 128)):\n"
-        "    sys.stdout.buffer.write(polar_factor(r.normal(size=shape).astype(np.float32)).tobytes())"
-    )
+def test_a_step_along_polar_factors_does_not_depend_on_the_matrix_librarys_threads():
+    program = """if True:
+        import sys, numpy as np
+        from s4nn_ref.config import OptimiserConfig
+        from s4nn_ref.optimiser import Optimiser
+        r, shapes = np.random.default_rng(33), ((1152, 128), (9, 128), (20, 10))
+        ends = np.cumsum([0] + [rows * maps for rows, maps in shapes]).tolist()
+        w = np.zeros(ends[-1], np.float32)
+        slices = [slice(*ends[k : k + 2]) for k in range(3)]
+        optimiser = Optimiser(OptimiserConfig(rule="muon", eta=(0.1,) * 3, weight_decay=(0.0,) * 3), w, slices, 1, 1)
+        optimiser.update([r.normal(size=(1, *shape)).astype(np.float32) for shape in shapes], 1)
+        sys.stdout.buffer.write(w.tobytes())"""
     outputs = [
         subprocess.run(
             [sys.executable, "-c", program],
@@ -121,7 +127,7 @@ def test_the_polar_factor_does_not_depend_on_the_matrix_librarys_threads():
         ).stdout
         for n in ("1", "2")
     ]
-    assert len(outputs[0]) == 4 * 128 * (1152 + 9)
+    assert len(outputs[0]) == 4 * (128 * (1152 + 9) + 200)
     assert outputs[0] == outputs[1]
 
 

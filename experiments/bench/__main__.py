@@ -13,7 +13,7 @@ import resource
 import sys
 from pathlib import Path
 
-# before NumPy is imported, as the command line does: waiting threads of the matrix library would take the cores
+# before NumPy is imported: peers, too, are measured on one thread
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from compare import PEER_BATCH, peer_online, peers
