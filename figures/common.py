@@ -87,6 +87,10 @@ class Run:
         return self.record["config"]["data"]["dataset"]
 
     @property
+    def algorithm(self) -> str:
+        return self.record["config"]["learning"]["algorithm"]
+
+    @property
     def rounding(self) -> str:
         return self.record["config"]["data"]["rounding"]
 

@@ -20,7 +20,7 @@ def draw(run: Run) -> Figure:
         bars = axes.bar(place[kind], mean[kind], color=color, label=label, width=0.7)
         axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=1)
     axes.set_xticks(place, layers, rotation=30)
-    quoted = PAPER.get(run.dataset, {}).get("mrn")
+    quoted = PAPER.get((run.algorithm, run.dataset), {}).get("mrn")
     total = f"{mean.sum():.0f} in all" + (f" (paper: {quoted:.0f})" if quoted else "")
     axes.set(
         ylabel="spikes per image", title=f"{run.title}: {total}\nspikes until the decision, mean over the test set"

@@ -66,13 +66,17 @@ def network_text(network: Network, config: Config) -> str:
 
 
 def comparison_text(records: list[dict]) -> str:
-    """The paper's figures beside those of runs on the same data set, as a Markdown table."""
+    """The paper's figures beside those of runs on the same data set, as a Markdown table.
+
+    Runs of S4NN alone, or of BS4NN, stand beside what is quoted of it.
+    """
     datasets = {record["config"]["data"]["dataset"] for record in records}
     if len(datasets) != 1:
         raise InputError(
             f"these runs are on different data sets ({', '.join(sorted(datasets))}); compare one at a time"
         )
-    paper = PAPER.get(datasets.pop(), {})
+    algorithms = {record["config"]["learning"]["algorithm"] for record in records}
+    paper = PAPER.get((algorithms.pop() if len(algorithms) == 1 else "ds4nn", datasets.pop()), {})
 
     def of(record: dict, path: str):
         value = record["selected"]

@@ -39,7 +39,7 @@ def learner(config, seed=0):
     return ALGORITHMS[config.learning.algorithm](config, np.random.default_rng(seed), 1, np.float64)
 
 
-@pytest.mark.parametrize("structure", ["784-40-10", "784-30-20-10"])
+@pytest.mark.parametrize("structure", ["784-40-10", "784-30-20-10", "784-70-10"])  # 70: more than the lanes
 def test_s4nn_updates_equal_the_transcription(images, structure):
     # a decay that shows: the authors' 1e-6 would vanish in 200 updates
     config = experiment("s4nn", structure, optimiser={"weight_decay": 1e-3})
@@ -60,7 +60,7 @@ def test_s4nn_updates_equal_the_transcription(images, structure):
     assert max(np.abs(w - start).max() for w, start in zip(ours.layers.w, learner(config).layers.w, strict=True)) > 1
 
 
-@pytest.mark.parametrize("structure", ["784-40-10", "784-30-20-10"])
+@pytest.mark.parametrize("structure", ["784-40-10", "784-30-20-10", "784-70-10"])  # 70: more than the lanes
 def test_bs4nn_updates_equal_the_transcription(images, structure):
     config = experiment("bs4nn", structure, learning={"fact": 12})
     ours = learner(config)

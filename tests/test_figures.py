@@ -14,6 +14,7 @@ from PIL import Image
 from s4nn_ref.metrics import figures_of_merit
 from s4nn_ref.paper import TABLE_2, TABLE_5
 from s4nn_ref.record import read_record, read_responses
+from s4nn_ref.report import comparison_text
 from s4nn_ref.session import train
 
 FIGURES = Path(__file__).resolve().parent.parent / "figures"
@@ -166,3 +167,12 @@ def test_the_median_run(results):
 def test_tables_without_records_say_so(tmp_path, capsys):
     assert import_module("tables").main(["--results", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "s4nn train experiments/" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("experiments", "quoted"), [(["bs4nn"], "97.00 %"), (["s4nn"], "97.40 %"), (["s4nn", "mnist"], "99.30 %")]
+)
+def test_predecessors_stand_beside_what_is_quoted_of_them(experiments, quoted):
+    table = comparison_text([read_record(FIGURES.parent / "results" / name / "seed0") for name in experiments])
+    row = next(line for line in table.splitlines() if "test accuracy (strict)" in line)
+    assert [cell.strip() for cell in row.split("|")][2] == quoted
