@@ -88,6 +88,8 @@ def read_record(folder: Path) -> dict:
         raise InputError(f"{path} is no JSON; make it again with s4nn train ... --force") from None
     if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
         raise InputError(f"{path} is not a record of s4nn")
+    # Records older than the predecessors name no algorithm: there was one.
+    record["config"]["learning"].setdefault("algorithm", "ds4nn")
     return record
 
 
