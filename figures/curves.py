@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from common import BLUE, GREEN, ORANGE, PAGE, RED, Missing, Run, main
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullFormatter
 
 
 def draw(run: Run) -> Figure:
@@ -24,6 +24,9 @@ def draw(run: Run) -> Figure:
     error.plot(epoch, 100 - 100 * of("accuracy_first_spike"), color=RED, ls=":", label="validation, first spike")
     error.axvline(run.record["selected"]["epoch"], color="0.6", lw=0.8)
     error.set(ylabel="wrong (%)", yscale="log", title=run.title)
+    error.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    error.yaxis.set_major_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(np.inf, np.inf)))
+    error.yaxis.set_minor_formatter(NullFormatter())
     error.legend(frameon=False)
     silent.plot(epoch, 100 * of("silent"), color=GREEN, label="silent")
     silent.plot(epoch, 100 * of("tied"), color=ORANGE, ls="--", label="tied")
