@@ -176,3 +176,12 @@ def test_predecessors_stand_beside_what_is_quoted_of_them(experiments, quoted):
     table = comparison_text([read_record(FIGURES.parent / "results" / name / "seed0") for name in experiments])
     row = next(line for line in table.splitlines() if "test accuracy (strict)" in line)
     assert [cell.strip() for cell in row.split("|")][2] == quoted
+
+
+def test_records_older_than_the_predecessors_are_of_ds4nn(run, tmp_path):
+    record = json.loads((run / "record.json").read_text())
+    del record["config"]["learning"]["algorithm"]
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    common, old = import_module("common"), read_record(tmp_path)
+    assert common.Run(tmp_path, None).algorithm == "ds4nn"
+    assert comparison_text([old]) == comparison_text([read_record(run)])

@@ -115,7 +115,7 @@ def peer_online(name: str, rounds: int, data_dir) -> dict:
     import oracle
 
     config = read_config(ROOT / "experiments" / f"{name}.toml")
-    dataset = load(config.data.dataset, "train", data_dir).head(500 * (2 + rounds))
+    dataset = load(config.data.dataset, "train", data_dir).head(500 * (1 + rounds))
     ours = ALGORITHMS[config.learning.algorithm](config, np.random.default_rng(0), 1)
     weights, t_max = [w.T.astype(np.float64) for w in ours.layers.w], config.network.t_max
     t_in = encode(dataset.images, t_max, config.data.rounding).reshape(len(dataset.images), -1).astype(int)
