@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
+PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py first_spike.py anytime.py)
 
-.PHONY: .venv help demo mnist mnist-early mnist-literal fashion predecessors bench figures tables test test-plain lint clean
+.PHONY: .venv help demo mnist mnist-early mnist-literal fashion systems bench figures tables results test test-plain lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
@@ -12,10 +13,11 @@ help:
 	@echo "make mnist-early    train mnist-early, which decides as early as the paper's network"
 	@echo "make mnist-literal  the paper's printed settings"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
-	@echo "make predecessors   train S4NN and BS4NN on MNIST and Fashion-MNIST"
+	@echo "make systems        train the baselines, S4NN and BS4NN, on MNIST and Fashion-MNIST"
 	@echo "make bench          measure the kernels, about 6 minutes; run it with nothing beside it"
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
 	@echo "make tables         write the tables from the shipped records"
+	@echo "make results        write docs/results.md from the shipped records"
 	@echo "make test-plain     the kernel tests without compilation"
 	@echo "make lint | clean"
 
@@ -50,7 +52,7 @@ fashion: .venv/installed
 	@echo
 	$(BIN)/s4nn compare runs/fashion/seed0 runs/fashion-plus/seed0
 
-predecessors: .venv/installed
+systems: .venv/installed
 	$(call TRAIN,s4nn)
 	$(call TRAIN,bs4nn)
 	$(call TRAIN,s4nn-fashion)
@@ -65,12 +67,15 @@ figures: .venv/installed
 tables: .venv/installed
 	$(BIN)/python figures/tables.py
 
+results: .venv/installed
+	$(BIN)/python figures/results.py
+
 test: .venv/installed
 	$(BIN)/python -m pytest
 
 # the kernels as plain Python, line by line as they are written
 test-plain: .venv/installed
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/test_kernels.py tests/test_backprop.py tests/test_gradient.py tests/test_ds4nn.py tests/test_race.py tests/test_anytime.py
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(PLAIN)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -1,10 +1,10 @@
-"""What each improvement of an experiment is worth: short runs with everything, and with everything but one.
+"""What each change of an improved experiment is worth: short runs with all of them, and with all but one.
 
     python experiments/ablate.py experiments/mnist-plus.toml [--limit 30000] [--epochs 5] [--seed 0] [--data DIR]
 
-Writes results/ablation/EXPERIMENT.json, row by row, and a table beside it; rows that are there are not run again.
-Figures are those of the last epoch on the 5,000 validation images; the test set is not read. Short runs favour what
-learns fast: read large differences only.
+After every run the row is written to results/ablation/EXPERIMENT.json, and the table to EXPERIMENT.md; rows that are
+already there are not run again. Metrics are those of the last epoch on the 5,000 validation images; the test set is not
+read. Short runs favour what learns fast: only large differences mean something.
 """
 
 import argparse
@@ -13,23 +13,28 @@ import sys
 import tomllib
 from pathlib import Path
 
+from s4nn_ref.app.progress import TerminalProgress
+from s4nn_ref.app.record import environment
 from s4nn_ref.config import config_of_dict
-from s4nn_ref.data import load
+from s4nn_ref.data.dataset import load
 from s4nn_ref.errors import InputError
-from s4nn_ref.progress import TerminalProgress
-from s4nn_ref.record import environment
-from s4nn_ref.storage import write_json
-from s4nn_ref.train import Training, split_validation
+from s4nn_ref.files import write_json
+from s4nn_ref.training.loop import Training, split_validation
 
 ROOT = Path(__file__).resolve().parent.parent
-# what is taken away: the keys that do it
+# what is taken away: the keys that do it; None removes a key
 ROWS = {
     "everything": {},
-    "constant output threshold (D25)": {"network.bound": [1, 1, 1]},
-    "no readout (D21)": {"learning.readout": 0},
-    "target times and hinge, no race (D15)": {
-        "learning.error": "target", "learning.hinge": True, "learning.lam": 30, "learning.readout": 0,
-        "network.bound": [1, 1, 1],
+    "constant output threshold (D25)": {"network.collapse": [1, 1, 1]},
+    "no auxiliary loss on the final potentials (D21)": {"learning.final_potentials": 0},
+    "target times and hinge instead of the first-spike loss (D15)": {
+        "learning.loss": "relative-targets",
+        "learning.lam": 30,
+        "learning.hinge": True,
+        "learning.noise": None,
+        "learning.final_potentials": None,
+        "learning.latency_penalty": None,
+        "network.collapse": [1, 1, 1],
     },
     "the paper's dt/dV, no window (D5)": {"learning.surrogate": "fired"},
     "window for silent neurons only (D5)": {"learning.surrogate": "window-silent"},
@@ -39,13 +44,13 @@ ROWS = {
     "constant eta (D12)": {"optimiser.schedule": "constant"},
     "no average of the weights (D13)": {"optimiser.ema": 0},
     "no augmentation (D14)": {"augment": {}},
-}  # fmt: skip
-# rows of one experiment alone
+}
+# rows of a single experiment
 OWN_ROWS = {
     "fashion-plus": {
         "no flip (D14)": {"augment.flip": False},
         "no erased squares (D14)": {"augment.erase": 0},
-        "Adam, with rates and decay of its own (D31)": {
+        "Adam, with its own rates and decay (D31)": {
             "optimiser.rule": "adam",
             "optimiser.beta1": 0.9,
             "optimiser.eta": [0.1, 0.08, 0.08, 0.006],
@@ -54,25 +59,30 @@ OWN_ROWS = {
     },
 }
 COLUMNS = {
-    "accuracy_strict": "strict (%)", "accuracy_first_spike": "first spike (%)", "accuracy_potential": "potentials (%)",
-    "silent": "silent (%)", "tied": "tied (%)",
-}  # fmt: skip
+    "accuracy_strict": "strict (%)",
+    "accuracy_first_spike": "first spike (%)",
+    "accuracy_potential": "potentials (%)",
+    "silent": "silent (%)",
+    "tied": "tied (%)",
+}
 
 
 def rows_of(experiment: str) -> dict:
-    """Rows of an experiment: what is taken away -> the keys that do it."""
+    """The rows of an experiment: what is taken away -> the keys that do it."""
     return ROWS | OWN_ROWS.get(experiment, {})
 
 
 def changed(tables: dict, changes: dict) -> dict:
-    """An experiment's tables with some keys, "section.key" or a whole section, replaced."""
+    """An experiment's tables with other values of keys, "section.key", or of whole sections. None removes a key."""
     tables = {section: dict(keys) for section, keys in tables.items()}
     for path, value in changes.items():
         section, _, key = path.partition(".")
-        if key:
-            tables.setdefault(section, {})[key] = value
-        else:
+        if not key:
             tables[section] = value
+        elif value is None:
+            tables.get(section, {}).pop(key, None)
+        else:
+            tables.setdefault(section, {})[key] = value
     return tables
 
 
@@ -91,21 +101,24 @@ def validated(config, train, limit: int) -> dict:
 
 
 def table(content: dict) -> str:
+    """The rows that have been run, as a Markdown table."""
     base = content["rows"]["everything"]["validation"]
+    head = ["Without", *COLUMNS.values(), "change, strict", "decision time", "MRN"]
     lines = [
-        f"# {content['experiment']}: everything but one", "",
+        f"# {content['experiment']}: everything but one",
+        "",
         f"First {content['limit']:,} training images, {content['epochs']} epochs, seed {content['seed']}; validation "
-        "images, last epoch.", "",
-        "| Without | " + " | ".join(COLUMNS.values()) + " | change, strict | decision time | MRN |",
-        "|---" * (len(COLUMNS) + 4) + "|",
-    ]  # fmt: skip
+        "images, last epoch.",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|---" * len(head) + "|",
+    ]
     for name, row in content["rows"].items():
         v = row["validation"]
-        cells = [f"{100 * v[key]:.2f}" for key in COLUMNS]
+        cells = [name, *(f"{100 * v[key]:.2f}" for key in COLUMNS)]
         cells.append(f"{100 * (v['accuracy_strict'] - base['accuracy_strict']):+.2f}" if name != "everything" else "")
-        lines.append(
-            f"| {name} | {' | '.join(cells)} | {v['decision_time_mean']:.1f} | {v['mrn']['total']:.0f} |"
-        )  # fmt: skip
+        cells += [f"{v['decision_time_mean']:.1f}", f"{v['mrn']['total']:.0f}"]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 
@@ -124,12 +137,14 @@ def main(argv=None) -> int:
         settings = {"experiment": args.config.stem, "limit": args.limit, "epochs": args.epochs, "seed": args.seed}
         content = json.loads(path.read_text()) if path.exists() else {**settings, "tables": tables, "rows": {}}
         if {key: content[key] for key in (*settings, "tables")} != {**settings, "tables": tables}:
-            raise InputError(f"{path} is of another experiment or length; remove it, or use another --out")
+            raise InputError(
+                f"{path} is of another experiment or length, or of another version; remove it, or use another --out"
+            )
         train = None
         for name, changes in rows_of(args.config.stem).items():
             if name in content["rows"]:
                 continue
-            config = config_of_dict(changed(tables, changes)).with_training(seed=args.seed, epochs=args.epochs)
+            config = config_of_dict(changed(tables, changes)).changed("training", seed=args.seed, epochs=args.epochs)
             train = train or load(config.data.dataset, "train", args.data)
             print(name, flush=True)
             row = validated(config, train, args.limit)

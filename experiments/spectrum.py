@@ -1,10 +1,11 @@
-"""How much of a layer's gradient is one direction that all input patterns share (D31, docs/derivation.md).
+"""How much of a layer's gradient lies in one direction, which all input patterns share (D31, docs/extensions.md).
 
     python experiments/spectrum.py experiments/fashion-plus.toml [--weights W.npz] [--images 512] [--data DIR]
 
-Prints, per weighted layer, of the gradient over the first training images: the share of its squared length in the first
-singular direction, the first singular value over the median one, the share of synapses whose sign in that direction is
-the same, and how many directions hold 90 % of the squared length. Weights are the experiment's initial ones, or W's.
+Takes the gradient over the first training images, at the experiment's initial weights or at those of W, and prints for
+each weighted layer: the share of its squared length in the first singular direction, the ratio of the first singular
+value to the median one, the share of synapses with the same sign in that direction, and how many directions hold 90 %
+of the squared length.
 """
 
 import argparse
@@ -13,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import read_config
-from s4nn_ref.data import load
+from s4nn_ref.data.dataset import load
 from s4nn_ref.errors import InputError
-from s4nn_ref.storage import read_weights
-from s4nn_ref.train import Training
+from s4nn_ref.training.loop import Training
 
 
 def row(layer: str, gradient: np.ndarray) -> str:
-    """A line about a layer's gradient (R, M)."""
+    """The line of a layer whose gradient is (R, M)."""
     left, values, _ = np.linalg.svd(gradient.astype(np.float64), full_matrices=False)
     share = np.cumsum(values**2) / (values**2).sum()
     same = max((left[:, 0] > 0).mean(), (left[:, 0] < 0).mean())
@@ -38,8 +39,8 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
     try:
         config = read_config(args.config)
-        if config.learning.algorithm != "ds4nn":
-            raise InputError(f'{args.config} is of algorithm "{config.learning.algorithm}", which learns online')
+        if config.algorithm != "ds4nn":
+            raise InputError(f'{args.config} is of algorithm "{config.algorithm}", which learns online')
         if args.images < 1:
             raise InputError(f"--images {args.images}: must be at least 1")
         dataset = load(config.data.dataset, "train", args.data).head(args.images)
@@ -52,7 +53,7 @@ def main(argv=None) -> int:
         algorithm.grad = algorithm.network.gradients()
         algorithm.backward(dataset.images, dataset.labels)
         print(f"{'layer':<8}{'(R, M)':<14}{'first':>8}{'/median':>10}{'same sign':>12}{'90 %':>8}")
-        layers = [layer.token for layer in algorithm.network.layers if layer.geometry]
+        layers = [spec.token for spec in algorithm.network.specs if spec.geometry]
         for layer, shards in zip(layers, algorithm.grad, strict=True):
             print(row(layer, shards.sum(axis=0)))
     except InputError as error:

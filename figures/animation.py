@@ -1,4 +1,4 @@
-"""An image being recognised, step by step: input spikes, feature maps and output potentials, a GIF.
+"""A GIF of the network recognising an image, step by step: input spikes, feature maps, output potentials.
 
 Needs the data set.
 """
@@ -8,21 +8,21 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from common import BLACK, BLUE, ORANGE, PAGE, Run, arguments, median_run, opened
+from common import BLACK, BLUE, ORANGE, PAGE, Run, arguments, median_run, opened, show_image
 from fig3 import typical_image
 from matplotlib.figure import Figure
 from PIL import Image
 
+from s4nn_ref.app.predict import predict
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
-from s4nn_ref.predict import predict
 
-MAPS = 16  # of each convolution: those that fire most for this image
-AFTER = 3  # steps shown behind the decision
+MAPS = 16  # shown of each convolution: those with most spikes for this image
+AFTER = 3  # steps shown after the decision
 
 
 def _sheet(t_post: np.ndarray, step: int, t_max: int) -> np.ndarray:
-    """Feature maps (H, W, M) side by side, four in a row: 1 for a neuron that fires now, fading for earlier spikes."""
+    """Feature maps (H, W, M), four in a row: 1 for a neuron that fires now, and less the longer ago it fired."""
     busiest = np.argsort((t_post < t_max).sum(axis=(0, 1)))[::-1][:MAPS]
     shown = np.where(t_post[..., busiest] <= step, np.maximum(0.35, 1.0 - 0.1 * (step - t_post[..., busiest])), 0.0)
     shown = np.pad(shown, ((0, 1), (0, 1), (0, MAPS - len(busiest))), constant_values=0)
@@ -31,18 +31,18 @@ def _sheet(t_post: np.ndarray, step: int, t_max: int) -> np.ndarray:
 
 
 def frames(run: Run) -> list[Image.Image]:
+    """A picture in RGB for every step, until shortly after the decision."""
     index = typical_image(run)
     image, network = run.test.images[index], run.network
     t_max = network.t_max
-    p = predict(network, image, run.rounding)
-    states = network.forward(encode(image[None], t_max, run.rounding))
-    convolutions = [(layer.token, states[i + 1]) for i, layer in enumerate(network.layers) if layer.kind == "conv"]
-    pictures, bound = [], network.output_bound()
+    p = predict(network, image, run.encoding)
+    states = network.forward(encode(image[None], t_max, run.encoding))
+    convolutions = [(spec.token, states[i]) for i, spec in enumerate(network.specs, 1) if spec.kind == "conv"]
+    pictures, threshold = [], network.output_threshold()
     for step in range(min(p.decision_time + AFTER, t_max - 1) + 1):
         figure = Figure(figsize=(PAGE, 2.3), dpi=110, layout="constrained")
         grid = figure.subplots(1, 2 + len(convolutions), width_ratios=(1,) * (1 + len(convolutions)) + (1.4,))
-        t_in = states[0].t_post[0, ..., 0]
-        grid[0].imshow(np.where(t_in <= step, image, 0), cmap="gray_r", vmin=0, vmax=255)
+        show_image(grid[0], np.where(states[0].t_post[0] <= step, image, 0))
         grid[0].set_title(f"input,\nt = {step}")
         for axes, (token, state) in zip(grid[1:-1], convolutions, strict=True):
             axes.imshow(_sheet(state.t_post[0], step, t_max), cmap="magma", vmin=0, vmax=1)
@@ -52,20 +52,20 @@ def frames(run: Run) -> list[Image.Image]:
         v = p.potentials[step]
         colors = [ORANGE if step >= p.decision_time and c == p.label else BLUE for c in range(len(v))]
         grid[-1].barh(range(len(v)), v, color=colors)
-        grid[-1].axvline(bound[step], color=BLACK, ls=":", lw=1)
+        grid[-1].axvline(threshold[step], color=BLACK, ls=":", lw=1)
         grid[-1].set_yticks(range(len(v)), run.classes)
         grid[-1].invert_yaxis()
         decided = f"decided: {run.classes[p.label]}" if step >= p.decision_time else "output potentials"
-        grid[-1].set(xlim=(min(p.potentials.min(), 0) * 1.05, bound.max() * 1.3), title=decided)
+        grid[-1].set(xlim=(min(p.potentials.min(), 0) * 1.05, threshold.max() * 1.3), title=decided)
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=figure.dpi)
-        pictures.append(Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE, colors=64))
+        pictures.append(Image.open(buffer).convert("RGB"))
     return pictures
 
 
 def write(run: Run, out: Path) -> Path:
-    """Write animation.gif; returns its path."""
-    pictures = frames(run)
+    """Write animation.gif, or animation-fashion.gif; returns its path."""
+    pictures = [picture.quantize(64) for picture in frames(run)]
     out.mkdir(parents=True, exist_ok=True)
     duration = [120] * (len(pictures) - 1) + [2500]
     path = out / f"animation{'-fashion' if run.dataset == 'fashion-mnist' else ''}.gif"

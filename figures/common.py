@@ -1,6 +1,6 @@
-"""What the scripts of figures share: a run to draw from, the style, and the command line.
+"""What the scripts of this folder share: the run to draw, the style and the command line.
 
-Every script has `draw(run) -> matplotlib Figure` or `tables`-like functions, and runs alone:
+A script offers `draw(run) -> matplotlib Figure`, and runs alone:
 
     python figures/fig1.py [RECORD] [--out DIR] [--data DIR]
 """
@@ -16,20 +16,21 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from s4nn_ref import data
-from s4nn_ref.config import config_of_dict
+from s4nn_ref.app.legacy import config_of_stored
+from s4nn_ref.app.record import read_record, read_responses
+from s4nn_ref.app.storage import read_weights
+from s4nn_ref.data import idx
+from s4nn_ref.data.dataset import Dataset, load
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import Responses
-from s4nn_ref.record import read_record, read_responses
-from s4nn_ref.storage import read_weights
+from s4nn_ref.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "figures" / "out"
 COLUMN, PAGE = 3.5, 7.2  # widths in inches
-# Okabe and Ito's palette: told apart by colour-blind readers
-BLACK, ORANGE, SKY, GREEN, BLUE, RED, PINK = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
-)  # fmt: skip
+# the palette of Okabe and Ito, which colour-blind readers can tell apart
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, RED, PINK = "#0072B2", "#D55E00", "#CC79A7"
 FASHION = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 matplotlib.rcParams.update(
@@ -42,12 +43,12 @@ matplotlib.rcParams.update(
 
 
 class Missing(InputError):
-    """What a figure needs beside the record is not at hand: weights or the data set."""
+    """A figure needs more than the record: weights or a data set that are not at hand."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, read when asked: record, raw test responses, weights, and the test images it was judged by."""
+    """A finished run: its record, raw test responses, weights and test images, each read when it is first used."""
 
     folder: Path
     data_dir: Path | None = None
@@ -65,22 +66,23 @@ class Run:
         return read_responses(self.folder)[1]
 
     @cached_property
-    def network(self):
-        """The trained network: weights.npz of the run, or the shipped network where it is of this very seed."""
+    def network(self) -> Network:
+        """The trained network: weights.npz of the run, or the shipped one if it comes from this run."""
         name, seed = self.record["experiment"], self.record["seed"]
+        trained = config_of_stored(self.record["config"], self.folder / "record.json")
         for path in (self.folder / "weights.npz", ROOT / "weights" / f"{name}.npz"):
             if path.exists():
                 network, config = read_weights(path)
-                if config == config_of_dict(self.record["config"]):
+                if config == trained:
                     return network
         raise Missing(f"no weights of {name}, seed {seed}; make them with: s4nn train experiments/{name}.toml")
 
     @cached_property
-    def test(self) -> data.Dataset:
-        files = [name for (split, _), name in data.FILES.items() if split == "test"]
-        if self.dataset != "glyphs" and not all(data.find(self.dataset, name, self.data_dir) for name in files):
+    def test(self) -> Dataset:
+        files = [name for (split, _), name in idx.FILES.items() if split == "test"]
+        if self.dataset != "glyphs" and not all(idx.find(self.dataset, name, self.data_dir) for name in files):
             raise Missing(f"no test images of {self.dataset} at hand; s4nn data fetch {self.dataset}, or --data DIR")
-        return data.load(self.dataset, "test", self.data_dir)
+        return load(self.dataset, "test", self.data_dir)
 
     @property
     def dataset(self) -> str:
@@ -91,8 +93,8 @@ class Run:
         return self.record["config"]["learning"]["algorithm"]
 
     @property
-    def rounding(self) -> str:
-        return self.record["config"]["data"]["rounding"]
+    def encoding(self) -> str:
+        return self.record["config"]["data"]["encoding"]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -104,21 +106,21 @@ class Run:
 
 
 def opened(folder: Path, data_dir: Path | None) -> Run:
-    """A run whose record was read. Raises InputError where it is missing or not ours."""
+    """The run in a folder. Raises InputError if its record is missing or was not written by s4nn."""
     run = Run(folder, data_dir)
     read_record(folder)
     return run
 
 
 def runs_of(experiment: str, results: Path | None = None) -> list[Path]:
-    """Folders of the shipped runs of an experiment, by seed."""
+    """Folders of the shipped runs of an experiment, in the order of their seeds."""
     folder = (results or ROOT / "results") / experiment
     seeds = {path.parent: path.parent.name.removeprefix("seed") for path in folder.glob("seed*/record.json")}
     return sorted((run for run, seed in seeds.items() if seed.isdigit()), key=lambda run: int(seeds[run]))
 
 
 def median_run(experiment: str, results: Path | None = None) -> Path:
-    """The run whose strict test accuracy is the median of its experiment's seeds; the better one of a middle pair."""
+    """The run of median strict test accuracy among the seeds of an experiment; of an even number, the better one."""
     runs = runs_of(experiment, results)
     if not runs:
         raise InputError(
@@ -128,17 +130,24 @@ def median_run(experiment: str, results: Path | None = None) -> Path:
     return by_accuracy[len(runs) // 2]
 
 
+def show_image(axes, image: np.ndarray) -> None:
+    """Draw intensities (H, W, C), uint8: three channels in colour, otherwise their mean in grey, dark where intense."""
+    if image.shape[2] == 3:
+        axes.imshow(image)
+    else:
+        axes.imshow(image.mean(axis=2), cmap="gray_r", vmin=0, vmax=255)
+
+
 def save(figure: Figure, name: str, out: Path) -> None:
     """Write NAME.png and NAME.pdf."""
     out.mkdir(parents=True, exist_ok=True)
-    for kind in ("png", "pdf"):
-        figure.savefig(
-            out / f"{name}.{kind}", bbox_inches="tight", metadata={} if kind == "png" else {"CreationDate": None}
-        )
+    figure.savefig(out / f"{name}.png", bbox_inches="tight")
+    # without the date, the same figure gives the same file
+    figure.savefig(out / f"{name}.pdf", bbox_inches="tight", metadata={"CreationDate": None})
 
 
 def attempt(work: Iterable[Callable[[], None]]) -> int:
-    """Do all of it: what lacks its records is one line on stderr, and makes the exit code 2."""
+    """Do all the work. What fails for want of records is a line on stderr, and the exit code is then 2."""
     status = 0
     for do in work:
         try:
@@ -159,7 +168,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 def main(draw: Callable[[Run], Figure], name: str, experiment: str, description: str, argv=None) -> int:
-    """Command line of one figure; returns the exit code."""
+    """The command line of one figure; returns the exit code."""
     args = arguments(description).parse_args(argv)
     try:
         save(draw(opened(args.record or median_run(experiment), args.data)), name, args.out)

@@ -1,4 +1,4 @@
-"""Learning curves: error on training and validation images, silent images and spikes, over the epochs."""
+"""Learning curves: errors on training and validation images, silent images, and spikes in each epoch."""
 
 import sys
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import LogFormatter, LogLocator, MaxNLocator, NullFormatt
 def draw(run: Run) -> Figure:
     history = [row for row in run.record["history"] if "validation" in row]
     if not history:
-        raise Missing(f"{run.folder} has no validation figures; train with data.validation > 0")
+        raise Missing(f"{run.folder} has no validation metrics; train with data.validation > 0")
     epoch = np.array([row["epoch"] for row in history])
 
     def of(key):

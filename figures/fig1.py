@@ -1,4 +1,4 @@
-"""Fig. 1: mean number of spikes that each layer emits until the decision (MRN)."""
+"""Fig. 1: mean number of spikes in each layer until the decision (MRN)."""
 
 import sys
 
@@ -6,7 +6,7 @@ import numpy as np
 from common import BLUE, COLUMN, SKY, Run, main
 from matplotlib.figure import Figure
 
-from s4nn_ref.paper import PAPER
+from s4nn_ref.app.paper import PAPER
 
 
 def draw(run: Run) -> Figure:
@@ -22,9 +22,8 @@ def draw(run: Run) -> Figure:
     axes.set_xticks(place, layers, rotation=30)
     quoted = PAPER.get((run.algorithm, run.dataset), {}).get("mrn")
     total = f"{mean.sum():.0f} in all" + (f" (paper: {quoted:.0f})" if quoted else "")
-    axes.set(
-        ylabel="spikes per image", title=f"{run.title}: {total}\nspikes until the decision, mean over the test set"
-    )
+    axes.set_ylabel("spikes per image")
+    axes.set_title(f"{run.title}: {total}\nspikes until the decision, mean over the test set")
     axes.margins(y=0.12)
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
     axes.grid(axis="y")

@@ -29,8 +29,8 @@ def draw(run: Run) -> Figure:
     axes.set_xticks(range(n), run.classes, rotation=45 if words else 0, ha="right" if words else "center")
     axes.set_yticks(range(n), run.classes)
     axes.spines[:].set_visible(False)
-    axes.set(xlabel="output neuron", ylabel="class of the image",
-             title=f"{run.title}: mean firing time (framed: the right neuron)")  # fmt: skip
+    axes.set(xlabel="output neuron", ylabel="class of the image")
+    axes.set_title(f"{run.title}: mean firing time (framed: the right neuron)")
     figure.colorbar(image, label=f"time (steps; {run.responses.t_max}: silent)", shrink=0.9)
     return figure
 

@@ -1,31 +1,33 @@
-"""Fig. 3: membrane potentials of all output neurons for a '5' of the test set, and the input spikes used until then.
+"""Fig. 3: membrane potentials of the output neurons for a '5' of the test set, and the input spikes until the decision.
 
-Needs the data set: the image is chosen as the first correctly recognised one of class 5 whose decision time is the
-median of that class.
+The image is the first one of class 5 that is recognised at the median decision time of that class. Needs the data set.
 """
 
 import sys
 
 import numpy as np
-from common import BLACK, BLUE, GREEN, ORANGE, PAGE, PINK, RED, SKY, Run, main
+from common import BLACK, BLUE, GREEN, ORANGE, PAGE, PINK, RED, SKY, Run, main, show_image
 from fig4 import decisions
 from matplotlib.figure import Figure
 
+from s4nn_ref.app.predict import predict
+from s4nn_ref.decision import fired
 from s4nn_ref.encoding import encode
-from s4nn_ref.predict import predict
 
-EMPHASISED = 5
+SHOWN = 5  # class
 # ten lines that differ in colour and dash
 _LINES = [(color, dash) for dash in ("-", "--") for color in (BLUE, ORANGE, GREEN, PINK, SKY)]
 
 
-def typical_image(run: Run, label: int = EMPHASISED) -> int:
-    """Index of a rightly recognised test image of a class, with the class's median decision time; where there is none,
-    of one with that time."""
+def typical_image(run: Run, label: int = SHOWN) -> int:
+    """Index of the first test image of a class that is recognised at the median decision time.
+
+    The median is over the recognised images of the class; if there are none, over all of the class, or else over all.
+    """
     time = run.responses.t_out.min(axis=1)
     of_class = run.labels == label
-    right = of_class & (decisions(run) == label) & (time < run.responses.t_max)
-    candidates = np.flatnonzero(right if right.any() else of_class if of_class.any() else time >= 0)
+    right = of_class & (decisions(run) == label) & fired(time, run.responses.silent)
+    candidates = next(np.flatnonzero(chosen) for chosen in (right, of_class, time >= 0) if chosen.any())
     median = np.sort(time[candidates])[len(candidates) // 2]
     return int(candidates[time[candidates] == median][0])
 
@@ -33,42 +35,39 @@ def typical_image(run: Run, label: int = EMPHASISED) -> int:
 def draw(run: Run) -> Figure:
     index = typical_image(run)
     image = run.test.images[index]
-    p = predict(run.network, image, run.rounding)
-    t_in = encode(image[None], run.network.t_max, run.rounding)[0, ..., 0]
-    used = (t_in <= p.decision_time) & (t_in < run.network.t_max)
+    p, t_max = predict(run.network, image, run.encoding), run.network.t_max
+    t_in = encode(image[None], t_max, run.encoding)[0]
+    used = fired(t_in, t_max) & (t_in <= p.decision_time)
     figure = Figure(figsize=(PAGE, 3.6), layout="constrained")
-    axes = figure.subplot_mosaic([["image", "v"], ["used", "v"], ["raster", "raster"]],
-                                 width_ratios=(1, 3.6), height_ratios=(1, 1, 0.9))  # fmt: skip
-    axes["image"].imshow(image, cmap="gray_r")
+    places = [["image", "v"], ["used", "v"], ["raster", "raster"]]
+    axes = figure.subplot_mosaic(places, width_ratios=(1, 3.6), height_ratios=(1, 1, 0.9))
+    show_image(axes["image"], image)
     axes["image"].set(title=f"test image {index}")
-    axes["used"].imshow(np.where(used, image, 0), cmap="gray_r", vmin=0, vmax=255)
+    show_image(axes["used"], np.where(used, image, 0))
     axes["used"].set(title=f"seen until t = {p.decision_time}")
     for name in ("image", "used"):
         axes[name].set(xticks=[], yticks=[])
         axes[name].spines[:].set_visible(True)
-    steps = np.arange(run.network.t_max)
+    steps = np.arange(t_max)
     for c, v in enumerate(p.potentials.T):
-        color, dash = _LINES[c % len(_LINES)]
-        if c == p.label:
-            color, dash = RED, "-"
-        axes["v"].plot(steps, v, color=color, ls=dash, lw=2.4 if c == p.label else 1.0, drawstyle="steps-post",
-                       label=run.classes[c])  # fmt: skip
-    bound = run.network.output_bound()
-    axes["v"].plot(steps, bound, color=BLACK, ls=":", lw=1)
-    axes["v"].annotate("threshold", (0.5, bound[0]), ha="left", va="bottom", fontsize=8)
+        color, dash = (RED, "-") if c == p.label else _LINES[c % len(_LINES)]
+        width = 2.4 if c == p.label else 1.0
+        axes["v"].plot(steps, v, color=color, ls=dash, lw=width, drawstyle="steps-post", label=run.classes[c])
+    threshold = run.network.output_threshold()
+    axes["v"].plot(steps, threshold, color=BLACK, ls=":", lw=1)
+    axes["v"].annotate("threshold", (0.5, threshold[0]), ha="left", va="bottom", fontsize=8)
     axes["v"].axvline(p.decision_time, color=BLACK, lw=0.8)
     said = f"output {run.classes[p.label]} fires first, t = {p.decision_time}" if p.fired else "no output fires"
-    low, high = p.potentials.min(), max(p.potentials.max(), bound.max())
-    axes["v"].set(xlim=(0, run.network.t_max), ylim=(low * 1.05, min(high, 3 * bound.max()) * 1.1),
-                  ylabel="output potential V",
-                  title=f"{run.title}: {said}")  # fmt: skip
+    low, high = p.potentials.min(), max(p.potentials.max(), threshold.max())
+    axes["v"].set(xlim=(0, t_max), ylim=(low * 1.05, min(high, 3 * threshold.max()) * 1.1))
+    axes["v"].set(ylabel="output potential V", title=f"{run.title}: {said}")
     axes["v"].legend(title="output", ncols=1, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.03))
-    times = t_in[t_in < run.network.t_max]
-    counts = np.bincount(times, minlength=run.network.t_max)
+    times = t_in[fired(t_in, t_max)]
+    counts = np.bincount(times, minlength=t_max)
     late = steps > p.decision_time
     axes["raster"].bar(steps[~late], counts[~late], width=1.0, align="edge", color=BLACK, label="used")
     axes["raster"].bar(steps[late], counts[late], width=1.0, align="edge", color="0.75", label="not needed")
-    axes["raster"].set(xlim=(0, run.network.t_max), xlabel="time (steps)", ylabel="input spikes")
+    axes["raster"].set(xlim=(0, t_max), xlabel="time (steps)", ylabel="input spikes")
     axes["raster"].legend(frameon=False, ncols=2)
     axes["raster"].set_title(f"{int(used.sum())} of {len(times)} input spikes used")
     return figure

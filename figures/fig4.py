@@ -7,16 +7,17 @@ from common import PAGE, Run, main
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from s4nn_ref.metrics import decide
+from s4nn_ref.decision import decide
 
 
 def decisions(run: Run) -> np.ndarray:
+    """Class that the network gives each test image, (n,)."""
     r = run.responses
-    return decide(r.t_out, r.v_peak, r.v_end, r.t_max)
+    return decide(r.t_out, r.v_peak, r.v_end, r.silent)
 
 
 def confusion(run: Run) -> np.ndarray:
-    """Images by class (rows) and decision (columns)."""
+    """Number of test images of each class (rows) by decision (columns)."""
     counts = np.zeros((len(run.classes), len(run.classes)), int)
     np.add.at(counts, (run.labels, decisions(run)), 1)
     return counts

@@ -1,19 +1,22 @@
-"""The worst mistakes: wrong decisions with the largest lead over the right output's potential. Needs the data set."""
+"""The worst mistakes: wrong decisions, by how far their potential is above that of the right class in the end.
+
+Needs the data set.
+"""
 
 import sys
 
 import numpy as np
-from common import BLACK, BLUE, ORANGE, PAGE, Run, main
+from common import BLACK, BLUE, ORANGE, PAGE, Run, main, show_image
 from fig4 import decisions
 from matplotlib.figure import Figure
 
-from s4nn_ref.predict import predict
+from s4nn_ref.app.predict import predict
 
 COUNT = 8
 
 
 def worst(run: Run, count: int = COUNT) -> np.ndarray:
-    """Indices of wrongly decided test images, by the lead of the decision's potential over the right one's."""
+    """Indices of the `count` worst mistakes among the test images, the worst first."""
     r, answer = run.responses, decisions(run)
     rows = np.arange(len(answer))
     lead = r.v_end[rows, answer] - r.v_end[rows, run.labels]
@@ -22,7 +25,7 @@ def worst(run: Run, count: int = COUNT) -> np.ndarray:
 
 
 def draw(run: Run) -> Figure:
-    indices, bound = worst(run), run.network.output_bound()
+    indices, threshold = worst(run), run.network.output_threshold()
     columns = 4
     rows = max(1, -(-len(indices) // columns))
     figure = Figure(figsize=(PAGE, 2.6 * rows), layout="constrained")
@@ -31,22 +34,23 @@ def draw(run: Run) -> Figure:
         axes.set_axis_off()
     for i, index in enumerate(indices):
         picture, trace = grid[2 * (i // columns), i % columns], grid[2 * (i // columns) + 1, i % columns]
-        p = predict(run.network, run.test.images[index], run.rounding)
+        p = predict(run.network, run.test.images[index], run.encoding)
         label = int(run.labels[index])
-        picture.imshow(run.test.images[index], cmap="gray_r")
-        picture.set_title(f"{index}: {run.classes[label]},\nsaid {run.classes[p.label]}")
+        show_image(picture, run.test.images[index])
+        picture.set_title(f"{index}: {run.classes[label]},\nanswer {run.classes[p.label]}")
         trace.set_axis_on()
         steps = np.arange(run.network.t_max)
         trace.plot(steps, p.potentials, color="0.85", lw=0.7)
         trace.plot(steps, p.potentials[:, p.label], color=ORANGE, label="decision")
-        trace.plot(steps, p.potentials[:, label], color=BLUE, ls="--", label="right")
-        trace.plot(steps, bound, color=BLACK, ls=":", lw=0.8)
+        trace.plot(steps, p.potentials[:, label], color=BLUE, ls="--", label="right class")
+        trace.plot(steps, threshold, color=BLACK, ls=":", lw=0.8)
         trace.axvline(p.decision_time, color=BLACK, lw=0.8)
-        trace.set(ylim=(-bound.max(), 2 * bound.max()), xlim=(0, run.network.t_max))
+        trace.set(ylim=(-threshold.max(), 2 * threshold.max()), xlim=(0, run.network.t_max))
         if i % columns == 0:
             trace.set_ylabel("potential V")
-    grid[1, 0].legend(frameon=False, fontsize=8, loc="lower right")
-    figure.suptitle(f"{run.title}: worst mistakes (threshold dotted, decision upright)", fontsize=9)
+    lines = [line for line in grid[1, 0].lines if not line.get_label().startswith("_")]
+    figure.legend(handles=lines, frameon=False, loc="outside lower center", ncols=2)
+    figure.suptitle(f"{run.title}: worst mistakes (dotted: threshold, vertical: decision time)", fontsize=9)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""When the neurons of each layer spike: spikes per step and image, input to output. Needs the data set."""
+"""When each layer spikes: spikes per image in every time step, from input to output. Needs the data set."""
 
 import sys
 
@@ -13,23 +13,23 @@ N_IMAGES = 1000  # of the test set, from its beginning
 
 def draw(run: Run) -> Figure:
     network, t_max = run.network, run.network.t_max
-    layers = ("input", *(layer.token for layer in network.layers))
-    histogram, decisions = np.zeros((len(layers), t_max)), []
+    histogram, decisions = np.zeros((len(network.tokens), t_max)), []
     images = run.test.images[:N_IMAGES]
     for begin in range(0, len(images), 100):
-        states = network.forward(encode(images[begin : begin + 100], t_max, run.rounding))
-        decisions += states[-1].t_post.reshape(len(states[-1].t_post), -1).min(axis=1).tolist()
+        states = network.forward(encode(images[begin : begin + 100], t_max, run.encoding))
+        decisions += network.outputs(states).t_out.min(axis=1).tolist()
         for row, state in zip(histogram, states, strict=True):
             row += np.bincount(state.t_post.ravel(), minlength=t_max + 1)[:t_max]
     histogram /= len(decisions)
-    figure = Figure(figsize=(PAGE, 0.75 * len(layers) + 0.6), layout="constrained")
-    grid = figure.subplots(len(layers), 1, sharex=True)
-    for axes, name, row in zip(grid, layers, histogram, strict=True):
+    figure = Figure(figsize=(PAGE, 0.75 * len(network.tokens) + 0.6), layout="constrained")
+    grid = figure.subplots(len(network.tokens), 1, sharex=True)
+    for axes, name, row in zip(grid, network.tokens, histogram, strict=True):
         axes.bar(np.arange(t_max), row, width=1.0, align="edge", color=SKY if name.startswith("P") else BLUE)
         axes.axvline(np.median(decisions), color="black", lw=0.8, ls="--")
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
-        axes.annotate(f"{row.sum():.0f} spikes", (0.96, 0.75), xycoords="axes fraction", ha="right", fontsize=8,
-                      bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})  # fmt: skip
+        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        spot = {"xy": (0.96, 0.75), "xycoords": "axes fraction", "ha": "right", "fontsize": 8}
+        axes.annotate(f"{row.sum():.0f} spikes", **spot, bbox=ground)
     grid[0].set_title(f"{run.title}: spikes per image and step, {len(images)} images; dashed: median decision")
     grid[-1].set(xlabel="time (steps)", xlim=(0, t_max))
     return figure

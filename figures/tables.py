@@ -1,4 +1,4 @@
-"""Tables 1-5 as Markdown and CSV: the paper's values beside ours, measured on all shipped seeds.
+"""Tables 1-5 as Markdown and CSV: the paper's values and ours, measured over all shipped seeds.
 
 python figures/tables.py [--results DIR] [--out DIR]
 """
@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 from common import FASHION, OUT, ROOT, attempt, runs_of
 
+from s4nn_ref.app.paper import TABLE_2, TABLE_3, TABLE_4, TABLE_5
+from s4nn_ref.app.record import read_record, read_responses
 from s4nn_ref.config import read_config
 from s4nn_ref.errors import InputError
-from s4nn_ref.paper import TABLE_2, TABLE_3, TABLE_4, TABLE_5
-from s4nn_ref.record import read_record, read_responses
 
-# faithful, improved, and improved for another end
+# faithful, improved, improved for early decisions
 EXPERIMENTS = {"mnist": ("mnist", "mnist-plus", "mnist-early"), "fashion": ("fashion", "fashion-plus")}
-PREDECESSORS = {"mnist": ("s4nn", "bs4nn"), "fashion": ("s4nn-fashion", "bs4nn-fashion")}
+BASELINES = {"mnist": ("s4nn", "bs4nn"), "fashion": ("s4nn-fashion", "bs4nn-fashion")}
 DATASETS = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
 
 
 def write(name: str, title: str, rows: list[list[str]], out: Path, note: str = "") -> None:
-    """rows, the first of them the head, as NAME.md under a title and as NAME.csv."""
+    """Write rows, the head first, as NAME.md with a title and a note, and as NAME.csv."""
     out.mkdir(parents=True, exist_ok=True)
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     lines.insert(1, "|" + "---|" * len(rows[0]))
@@ -33,19 +33,20 @@ def write(name: str, title: str, rows: list[list[str]], out: Path, note: str = "
 
 
 def spread(values, scale: float = 1.0, digits: int = 2) -> str:
-    """Mean and standard deviation over seeds; a single value stands alone."""
+    """Mean and standard deviation over seeds, as text; a single value as it is."""
     values = scale * np.asarray(values, float)
     mean = f"{values.mean():.{digits}f}"
     return f"{mean} ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else mean
 
 
 def records_of(experiment: str, results: Path) -> list[dict]:
+    """The records of an experiment, in the order of their seeds."""
     return [read_record(run) for run in runs_of(experiment, results)]
 
 
 def measured(experiment: str, results: Path) -> list[str] | None:
-    """Cells of an experiment's row: strict, first spike, lenient, the authors' count, tied, silent, seeds; None without
-    records. Older records lack what the authors' count of silent images needs."""
+    """An experiment's cells of Tables 2 and 4: four accuracies, tied, silent, seeds. None without records; "-" where a
+    record is older than the metric."""
     tests = [record["selected"]["test"] for record in records_of(experiment, results)]
     if not tests:
         return None
@@ -54,29 +55,31 @@ def measured(experiment: str, results: Path) -> list[str] | None:
     return [*cells, str(len(tests))]
 
 
-def threshold(config) -> str:
-    """Threshold of all layers, and of the output where it falls (D25)."""
-    n, (start, end, power) = config.network, config.network.bound
-    falls = f"; output {start * n.v_th:g} to {end * n.v_th:g}, power {power:g}" if start != end else ""
-    return f"{n.v_th:g}{falls}"
+def threshold(network: dict) -> str:
+    """The threshold of all layers, and that of the output where it falls with time (D25)."""
+    v_th, (start, end, power) = network["v_th"], network["collapse"]
+    falls = f"; output {start * v_th:g} to {end * v_th:g}, power {power:g}" if start != end else ""
+    return f"{v_th:g}{falls}"
 
 
 def table1(results: Path, out: Path) -> None:
-    """Settings used."""
+    """Table 1: settings."""
     quoted = {
         "initial weights": "[0, 80], [0, 50]", "learning rate": "0.1", "lambda": "10", "threshold": "100",
         "T_max": "100", "optimiser": "Adam (SGD in section 4)", "batch, epochs, padding": "not said",
     }  # fmt: skip
     names = [name for dataset in DATASETS for name in EXPERIMENTS[dataset]]
-    configs = [read_config(ROOT / "experiments" / f"{name}.toml") for name in names]
+    configs = [read_config(ROOT / "experiments" / f"{name}.toml").as_dict() for name in names]
     ours = {
-        "initial weights": lambda c: ", ".join(f"[{low:g}, {high:g}]" for low, high in c.network.init),
-        "learning rate": lambda c: ", ".join(f"{eta:g}" for eta in dict.fromkeys(c.optimiser.eta)),
-        "lambda": lambda c: f"{c.learning.lam:g}" if c.learning.error == "target" else "none (race)",
-        "threshold": threshold,
-        "T_max": lambda c: str(c.network.t_max),
-        "optimiser": lambda c: f"{c.optimiser.rule}, {c.optimiser.schedule}",
-        "batch, epochs, padding": lambda c: f"{c.training.batch}, {c.training.epochs}, {c.network.padding}",
+        "initial weights": lambda c: ", ".join(f"[{low:g}, {high:g}]" for low, high in c["network"]["init"]),
+        "learning rate": lambda c: ", ".join(f"{eta:g}" for eta in dict.fromkeys(c["optimiser"]["eta"])),
+        "lambda": lambda c: (
+            f"{c['learning']['lam']:g}" if "lam" in c["learning"] else f"none ({c['learning']['loss']})"
+        ),
+        "threshold": lambda c: threshold(c["network"]),
+        "T_max": lambda c: str(c["network"]["t_max"]),
+        "optimiser": lambda c: "{rule}, {schedule}".format_map(c["optimiser"]),
+        "batch, epochs, padding": lambda c: "{batch}, {epochs}, ".format_map(c["training"]) + c["network"]["padding"],
     }
     rows = [["", "paper (MNIST)", *names]]
     rows += [[key, value, *(ours[key](c) for c in configs)] for key, value in quoted.items()]
@@ -84,14 +87,14 @@ def table1(results: Path, out: Path) -> None:
 
 
 def comparison(number: int, dataset: str, literature, results: Path, out: Path) -> None:
-    """Tables 2 and 4: accuracy beside the literature's."""
-    head = ["Model", "Structure", "Source", "Accuracy (%)", "Difference to DS4NN", "First spike only (%)",
-            "Lenient (%)", "As S4NN's authors count (%)", "Tied (%)", "Silent (%)", "Seeds"]  # fmt: skip
+    """Tables 2 and 4: our accuracy, that of our baselines, and what the paper quotes of the literature."""
+    head = ["Model", "Structure", "Source", "Accuracy (%)", "Difference to DS4NN", "First spike only (%)"]
+    head += ["Lenient (%)", "As S4NN's authors count (%)", "Tied (%)", "Silent (%)", "Seeds"]
     ds4nn = next(accuracy for model, _, accuracy in literature if model.startswith("DS4NN"))
     rows = [head]
     for model, structure, accuracy in literature:
         rows.append([model, structure, "quoted", f"{accuracy:.1f}", f"{accuracy - ds4nn:+.1f}", *["-"] * 6])
-    for experiment in (*EXPERIMENTS[dataset], *PREDECESSORS[dataset]):
+    for experiment in (*EXPERIMENTS[dataset], *BASELINES[dataset]):
         if cells := measured(experiment, results):
             structure = records_of(experiment, results)[0]["config"]["network"]["structure"]
             difference = float(cells[0].split()[0]) - ds4nn
@@ -103,34 +106,34 @@ def comparison(number: int, dataset: str, literature, results: Path, out: Path) 
         )
     note = (
         "Measured: strict accuracy on the 10,000 test images, mean ± standard deviation over seeds. As S4NN's authors "
-        "count: any tie that includes the label is right; silent: the largest potential at T_max - 3."
+        "count: a tie that includes the label is right; a silent image is judged by the potentials at T_max - 3."
     )
     write(f"table{number}", f"Table {number}: accuracy on {DATASETS[dataset]}", rows, out, note)
 
 
 def table3(results: Path, out: Path) -> None:
-    """Dead neurons for the ways to set target times, same network and budget."""
-    rows = [["Target times", "Experiment", "Dead, paper (%)", "Dead, measured (%)", "Always dead (%)", "Accuracy (%)",
-             "Silent images (%)", "Seeds"]]  # fmt: skip
+    """Table 3: dead neurons for different target times; same network, same number of epochs."""
+    head = ["Target times", "Experiment", "Dead, paper (%)", "Dead, measured (%)", "Always dead (%)"]
+    rows = [[*head, "Accuracy (%)", "Silent images (%)", "Seeds"]]
     for title, experiment, quoted in TABLE_3:
         tests = [record["selected"]["test"] for record in records_of(experiment, results)]
         cells = ["-"] * 4
         if tests:
-            values = [
-                (t["dead"]["per_image"], t["dead"]["always"], t["accuracy_strict"], t["silent"]) for t in tests
-            ]  # fmt: skip
+            values = [(t["dead"]["per_image"], t["dead"]["always"], t["accuracy_strict"], t["silent"]) for t in tests]
             cells = [spread(column, 100) for column in zip(*values, strict=True)]
         rows.append([title, experiment, f"{quoted:.1f}", *cells, len(tests) or "-"])
     if all(row[-1] == "-" for row in rows[1:]):
         raise InputError(
             f"no records for table 3 in {results}; make them with: s4nn train experiments/table3-s4nn.toml"
         )
-    note = "Dead: hidden neurons silent for an image, mean over the test images; always dead: for every test image."
+    note = (
+        "Dead: hidden neurons that are silent for an image, mean over test images. Always dead: silent for every one."
+    )
     write("table3", "Table 3: dead neurons", rows, out, note)
 
 
 def per_class(results: Path, experiment: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """AFT of the right output and MRN by class, (seeds, classes) each, and the number of seeds."""
+    """AFT of the right output neuron and MRN by class, (seeds, classes) each, and the number of seeds."""
     aft, mrn = [], []
     for run in runs_of(experiment, results):
         r, labels = read_responses(run)
@@ -141,7 +144,7 @@ def per_class(results: Path, experiment: str) -> tuple[np.ndarray, np.ndarray, i
 
 
 def table5(results: Path, out: Path) -> None:
-    """AFT and MRN by class."""
+    """Table 5: AFT and MRN by class."""
     for dataset, suffix in (("fashion", ""), ("mnist", "-mnist")):
         classes = FASHION if dataset == "fashion" else tuple(map(str, range(10)))
         rows = [["", "Source", *classes, "mean"]]
@@ -161,8 +164,8 @@ def table5(results: Path, out: Path) -> None:
                     change = values.mean(axis=0) - TABLE_5[name]
                     rows.append([f"{name} - paper", source, *(f"{x:+.0f}" for x in change), f"{change.mean():+.0f}"])
         if len(rows) > 1 + 2 * (dataset == "fashion"):
-            title = f"Table 5: firing time of the right output and spikes, by class of {DATASETS[dataset]}"
-            note = "AFT in steps, a silent neuron counted at T_max (100 in the paper; ours: table 1)."
+            title = f"Table 5: firing time of the right output neuron, and spikes, by class of {DATASETS[dataset]}"
+            note = "AFT in steps; a silent neuron counts as T_max (100 in the paper; ours: Table 1)."
             write(f"table5{suffix}", title, rows, out, note)
         else:
             raise InputError(

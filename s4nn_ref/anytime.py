@@ -1,7 +1,7 @@
-"""The decision without the rest of the simulation: what comes behind the first output spike is not computed.
+"""The decision without the rest of the simulation: what comes after the first output spike is not computed.
 
 A neuron's spikes depend on nothing that comes later (Eqs. 2-3), so the first steps of a simulation can be had alone,
-from all layers, with the kernels of `Network.forward`: input spikes behind step `t_end` are left out, and work falls in
+from all layers, by `Network.forward(t_in, t_end=...)`: input spikes after step `t_end` are left out, and work falls in
 proportion. `Anytime` simulates a batch up to a horizon. Images whose first output spike has come by then are decided,
 exactly as in the whole simulation; the others are presented anew, to the end. The horizon is the one that would have
 cost least on the images seen so far:
@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s4nn_ref.encoding import encode
-from s4nn_ref.metrics import decide, mean_required_spikes, spikes_until_decision
+from s4nn_ref.decision import fired
+from s4nn_ref.errors import InputError
+from s4nn_ref.metrics import mean_required_spikes
 from s4nn_ref.network import BATCH, Network
 
 
@@ -40,10 +41,15 @@ class Anytime:
     """A network that stops at its first output spike.
 
     horizon : steps simulated before the first look at the outputs, t_max until images have been seen
+    Raises InputError for neurons in continuous time.
     """
 
     def __init__(self, network: Network):
+        if not network.neuron.integer:
+            raise InputError("a decision without the rest of the simulation needs neurons in integer time")
         self.network, self.horizon = network, network.t_max
+        self._fused = {count: network.fused(count) for count in (False, True)}
+        self._room = {}
         self._seen, self._chosen = 0, 0  # images, and how many of them the horizon was chosen from
         self._arriving = np.zeros(network.t_max + 1, np.int64)  # input spikes seen in each step; the last: silent
         self._decided = np.zeros(network.t_max + 1, np.int64)  # decisions seen in each step; the last: none
@@ -54,25 +60,30 @@ class Anytime:
         t_in : int16 (B, H, W, C), as for Network.forward   count : spikes too; the decision alone is cheaper
         Raises InputError on images of another size than the network's input.
         """
-        n, t_max = len(t_in), self.network.t_max
+        n, t_max, network = len(t_in), self.network.t_max, self._fused[count]
         label, time = np.zeros(n, np.int64), np.full(n, t_max)
-        spikes = np.zeros((n, len(self.network.layers) + 1), np.int32) if count else None
-        open_ = np.arange(n)
+        spikes = np.zeros((n, len(network.tokens)), np.int32) if count else None
+        undecided, room = np.arange(n), self._room_for(count, n)
         for t_end in (self.horizon, t_max):
-            if not open_.size:
+            if not undecided.size:
                 break
-            states = self.network.forward(t_in[open_], every_layer=False, count=count, t_end=t_end)
-            out, classes = states[-1], self.network.n_classes
-            t_out = out.t_post.reshape(-1, classes)
-            said = decide(t_out, out.v_peak.reshape(-1, classes), out.v_end, t_end)
-            first = t_out.min(axis=1)
-            done = (first < t_end) | (t_end == t_max)
-            label[open_[done]], time[open_[done]] = said[done], first[done]
+            states = network.forward(t_in[undecided], out=room, t_end=t_end)
+            outputs = network.outputs(states, t_end)
+            said, first = outputs.decisions(), outputs.t_out.min(axis=1)
+            done = fired(first, t_end) | (t_end == t_max)
+            label[undecided[done]], time[undecided[done]] = said[done], first[done]
             if count:
-                spikes[open_[done]] = spikes_until_decision(states, t_end)[done]
-            open_ = open_[~done]
+                spikes[undecided[done]] = network.spikes_until_decision(states, t_end)[done]
+            undecided = undecided[~done]
         self._learn(t_in, time)
         return Decisions(label, time, spikes)
+
+    def _room_for(self, count: bool, n: int):
+        """Buffers for n images or more."""
+        room = self._room.get(count)
+        if room is None or len(room[0].t_post) < n:
+            room = self._room[count] = self._fused[count].room(n)
+        return room
 
     def _learn(self, t_in: np.ndarray, time: np.ndarray) -> None:
         """Choose the horizon anew, whenever the number of images seen has doubled."""
@@ -88,26 +99,26 @@ class Anytime:
         self.horizon = int((computed + undecided).argmin()) + 1
 
 
-def figures_until_decision(network: Network, dataset, rounding: str = "floor", progress=None) -> dict:
-    """The figures of merit that the decision alone gives, as metrics.figures_of_merit defines them.
+def metrics_until_decision(network: Network, dataset, encoding: str = "eq1", progress=None) -> dict:
+    """The metrics that the decision alone gives, as metrics.metrics_of defines them.
 
-    dataset : data.Dataset; progress : called with the number of images of each finished batch
+    dataset : data.dataset.Dataset; progress : called with the number of images of each finished batch
     """
     anytime, images, labels = Anytime(network), dataset.images, dataset.labels
     parts = []
     for begin in range(0, len(labels), BATCH):
-        parts.append(anytime.decide(encode(images[begin : begin + BATCH], network.t_max, rounding)))
+        parts.append(anytime.decide(network.encode(images[begin : begin + BATCH], encoding)))
         if progress:
             progress(len(parts[-1].label))
     label, time, spikes = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "time", "spikes")
-    )  # fmt: skip
-    right, silent = label == labels, time >= network.t_max
+    )
+    right, silent = label == labels, ~fired(time, network.t_max)
     return {
         "n": len(labels),
         "accuracy_strict": float(right.mean()),
         "accuracy_first_spike": float((right & ~silent).mean()),
         "silent": float(silent.mean()),
         "decision_time_mean": float(time.mean()),
-        "mrn": mean_required_spikes(spikes, ("input", *(layer.token for layer in network.layers))),
+        "mrn": mean_required_spikes(spikes, network.tokens),
     }

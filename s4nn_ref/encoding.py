@@ -3,37 +3,54 @@
 import numpy as np
 
 
-def firing_times_of_intensities(t_max: int, rounding: str = "floor", intensity_max: int = 255) -> np.ndarray:
+def firing_times_of_intensities(t_max: int, encoding: str = "eq1", intensity_max: int = 255) -> np.ndarray:
     """Firing time of each intensity 0..intensity_max (Eq. 1).
 
     Parameters
     ----------
     t_max    : simulation time, time steps
-    rounding : "floor" or "nearest", the brackets of Eq. 1 (D1); "intensity": t = intensity_max - intensity, a step
-               for each grey level, so that with t_max > intensity_max black pixels fire too; intensities that would
+    encoding : "eq1", whose brackets are read as the floor (D1); or "intensity", t = intensity_max - intensity, a step
+               for each grey level, so that with t_max > intensity_max black pixels fire too, and intensities that would
                come at t_max or later are silent (D26)
     Returns
     -------
-    int16 (intensity_max + 1,): t = [(intensity_max - intensity) / intensity_max * t_max], where intensity 0 gives
-    t_max, no spike; or as "intensity" says.
+    int16 (intensity_max + 1,), time steps; t_max = no spike, which Eq. 1 gives intensity 0.
+    Raises
+    ------
+    ValueError : another encoding
     """
-    numerator = (intensity_max - np.arange(intensity_max + 1, dtype=np.int64)) * t_max
-    if rounding == "floor":
-        t = numerator // intensity_max
-    elif rounding == "nearest":
-        t = (2 * numerator + intensity_max) // (2 * intensity_max)
-    elif rounding == "intensity":
-        t = np.minimum(intensity_max - np.arange(intensity_max + 1), t_max)
+    intensity = np.arange(intensity_max + 1, dtype=np.int64)
+    if encoding == "eq1":
+        t = (intensity_max - intensity) * t_max // intensity_max  # Eq. 1
+    elif encoding == "intensity":
+        t = np.minimum(intensity_max - intensity, t_max)
     else:
-        raise ValueError(f'rounding must be "floor", "nearest" or "intensity", not {rounding!r}')
-    return t.astype(np.int16)  # Eq. 1
+        raise ValueError(f'encoding must be "eq1" or "intensity", not {encoding!r}')
+    return t.astype(np.int16)
 
 
-def encode(images: np.ndarray, t_max: int, rounding: str = "floor") -> np.ndarray:
+def _checked(images: np.ndarray) -> np.ndarray:
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(f"images are {images.dtype} {images.shape}, expected uint8 (n, rows, columns, channels)")
+    return images
+
+
+def encode(images: np.ndarray, t_max: int, encoding: str = "eq1") -> np.ndarray:
     """Firing times of images.
 
-    images : uint8 (B, H, W) or (B, H, W, C), intensities
+    images : uint8 (B, H, W, C), intensities
     Returns int16 (B, H, W, C), time steps in [0, t_max]; t_max = no spike.
+    Raises ValueError on arrays of another type or rank.
     """
-    t = firing_times_of_intensities(t_max, rounding)[images]
-    return t if t.ndim == 4 else t[..., None]
+    return firing_times_of_intensities(t_max, encoding)[_checked(images)]
+
+
+def latencies(images: np.ndarray, t_max: float, intensity_max: int = 255) -> np.ndarray:
+    """Firing times in continuous time: Eq. 1 without its brackets; black pixels are silent.
+
+    images : uint8 (B, H, W, C)   ->   float64 (B, H, W, C), in the unit of t_max; inf = no spike
+    Raises ValueError on arrays of another type or rank.
+    """
+    t = (intensity_max - np.arange(intensity_max + 1)) / intensity_max * t_max  # Eq. 1
+    t[0] = np.inf
+    return t[_checked(images)]

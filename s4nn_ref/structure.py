@@ -117,11 +117,11 @@ def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: 
     padding     : "valid" or "same", for every convolution
     Returns
     -------
-    One LayerSpec per layer behind the input; the last is dense, one neuron per class.
+    One LayerSpec per layer after the input; the last is dense, one neuron per class.
     Raises
     ------
-    InputError : a token that is none, a kernel larger than its map, pooling that leaves nothing, a dense network
-        whose first number is not the input's size, a convolution behind a dense layer, no dense layer at the end.
+    InputError : a token that is not a layer, a kernel larger than its map, pooling that leaves nothing, a dense network
+        whose first number is not the input's size, a convolution after a dense layer, no dense layer at the end.
     """
     tokens = [token.strip() for token in structure.split("-")]
     shape = tuple(input_shape)
@@ -146,7 +146,7 @@ def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: 
             layer = _dense(token, shape, int(token))
         else:
             raise InputError(
-                f"structure: {token!r} in {structure!r} is no layer; "
+                f"structure: {token!r} in {structure!r} is not a layer; "
                 "write 64C3 (convolution), 64C3S2 (stride 2), P2 (pooling) or 10 (dense), joined by '-'"
             )
         layers.append(layer)

@@ -11,9 +11,9 @@ os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, os.cpu_count() or 1)))
 import numpy as np
 import pytest
 
-from s4nn_ref.cli import main
-from s4nn_ref.data import FILES
-from s4nn_ref.glyphs import make_glyphs
+from s4nn_ref.app.cli import main
+from s4nn_ref.data.glyphs import make_glyphs
+from s4nn_ref.data.idx import FILES
 
 TINY = """
 [network]
@@ -48,13 +48,13 @@ batch = 12
 
 
 def online_toml(algorithm, key="", order="file", structure="784-20-10", init="[[0, 3], [0, 25]]") -> str:
-    """A small experiment in the conventions of S4NN; key : a line more in [learning]."""
+    """A small experiment in the conventions of S4NN. key : one more line of [learning]"""
     return f"""
 [network]
 structure = "{structure}"
 init = {init}
 t_max = 256
-strict = true
+exceeds = true
 delay = 1
 
 [data]
@@ -64,10 +64,6 @@ validation = 40
 [learning]
 algorithm = "{algorithm}"
 {key}
-
-[optimiser]
-rule = "sgd"
-schedule = "constant"
 
 [training]
 epochs = 3
@@ -81,11 +77,19 @@ def idx_bytes(array: np.ndarray) -> bytes:
     return struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
+def without_grey_channel(images: np.ndarray) -> np.ndarray:
+    """Images as IDX files hold them: (n, H, W) where they are grey, (n, H, W, C) where they have more channels."""
+    return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+
+
 def write_idx_set(folder: Path, images, labels, test_images, test_labels) -> None:
+    """Write a data set's four compressed IDX files; images : uint8 (n, H, W, C), or grey ones (n, H, W)."""
     arrays = {
-        ("train", "images"): images, ("train", "labels"): labels,
-        ("test", "images"): test_images, ("test", "labels"): test_labels,
-    }  # fmt: skip
+        ("train", "images"): without_grey_channel(images),
+        ("train", "labels"): labels,
+        ("test", "images"): without_grey_channel(test_images),
+        ("test", "labels"): test_labels,
+    }
     folder.mkdir(parents=True, exist_ok=True)
     for key, array in arrays.items():
         (folder / f"{FILES[key]}.gz").write_bytes(gzip.compress(idx_bytes(array)))
@@ -93,6 +97,7 @@ def write_idx_set(folder: Path, images, labels, test_images, test_labels) -> Non
 
 @pytest.fixture(scope="session")
 def glyphs_100():
+    """Digits (images, labels): 300 to learn from and 60 to test with."""
     return make_glyphs(300, 1), make_glyphs(60, 2)
 
 

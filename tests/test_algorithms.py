@@ -1,28 +1,32 @@
-"""S4NN and BS4NN against plain transcriptions of their authors' programs (tests/oracle.py)."""
+"""S4NN and BS4NN against their documents in plain loops (s4nn_ref/reference); an algorithm that a new file adds."""
+
+import sys
 
 import numpy as np
-import oracle
 import pytest
 
+from s4nn_ref import algorithms
 from s4nn_ref.algorithms import ALGORITHMS
-from s4nn_ref.algorithms.s4nn import target_times
+from s4nn_ref.app.record import read_record
+from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import config_of_dict
-from s4nn_ref.encoding import encode
+from s4nn_ref.data.glyphs import make_glyphs
 from s4nn_ref.errors import InputError
-from s4nn_ref.glyphs import make_glyphs
-from s4nn_ref.metrics import figures_of_merit, respond
+from s4nn_ref.losses.s4nn_targets import target_times
+from s4nn_ref.metrics import metrics_of, respond
+from s4nn_ref.reference import bs4nn, s4nn
 
 UPDATES = 200
 
 
 def experiment(algorithm, structure="784-40-10", **changes):
     """A small network in the conventions of S4NN; on glyphs, whose strokes are broad, fewer neurons fire at once."""
+    keys = {"gamma": 1, "factor": 3} if algorithm == "bs4nn" else {"gamma": 3}
     tables = {
         "network": {"structure": structure, "init": [[0, 3]] + [[0, 25]] * (structure.count("-") - 1), "t_max": 256,
-                    "strict": True, "delay": 1},
-        "data": {"rounding": "intensity" if algorithm == "bs4nn" else "floor"},
-        "learning": {"algorithm": algorithm, **({"lam": 1, "fact": 3} if algorithm == "bs4nn" else {"lam": 3})},
-        "optimiser": {"rule": "sgd", "eta": 0.2, "schedule": "constant"},
+                    "exceeds": True, "delay": 1},
+        "data": {"encoding": "intensity" if algorithm == "bs4nn" else "eq1"},
+        "learning": {"algorithm": algorithm, "eta": 0.2, **keys},
         "training": {"batch": 1},
     }  # fmt: skip
     for section, keys in changes.items():
@@ -36,103 +40,146 @@ def images():
 
 
 def learner(config, seed=0):
-    return ALGORITHMS[config.learning.algorithm](config, np.random.default_rng(seed), 1, np.float64)
+    return ALGORITHMS[config.algorithm](config, np.random.default_rng(seed), 1, None, np.float64)
 
 
-@pytest.mark.parametrize("structure", ["784-40-10", "784-30-20-10", "784-70-10"])  # 70: more than the lanes
-def test_s4nn_updates_equal_the_transcription(images, structure):
+def weights_of(algorithm):
+    """Copies of the weights that learn, per layer (M, n), as the documents have them."""
+    return [w.T.copy() for w in algorithm.w]
+
+
+def assert_equal_weights(algorithm, expected):
+    for w, other in zip(algorithm.w, expected, strict=True):
+        np.testing.assert_allclose(w.T, other, rtol=0, atol=1e-9)
+
+
+def learn_in_parts(algorithm, images):
+    """Two calls of `learn`, of different lengths."""
+    for part in (slice(0, 150), slice(150, None)):
+        algorithm.learn(images[0][part], images[1][part])
+
+
+STRUCTURES = ["784-40-10", "784-30-20-10", "784-70-10"]  # 70: more than the lanes
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_s4nn_updates_equal_the_reference(images, structure):
     # a decay that shows: the authors' 1e-6 would vanish in 200 updates
-    config = experiment("s4nn", structure, optimiser={"weight_decay": 1e-3})
+    config = experiment("s4nn", structure, learning={"weight_decay": 1e-3})
     ours = learner(config)
-    weights = [w.T.copy() for w in ours.layers.w]
-    t_in = encode(images[0], 256).reshape(UPDATES, -1)
-    fired = [np.zeros(w.shape[1]) for w in ours.layers.w]
-    for t, label in zip(t_in, images[1], strict=True):
-        times = oracle.s4nn_update(t, label, weights, [0.2] * 3, [1e-3] * 3, 3, 256)
+    weights = weights_of(ours)
+    start = [w.copy() for w in weights]
+    fired = [np.zeros(len(w)) for w in weights]
+    for image, label in zip(*images, strict=True):
+        times = s4nn.update(s4nn.encode(image.ravel().astype(int)), label, weights, [0.2] * 3, [1e-3] * 3, 3, 256)
         for count, t_post in zip(fired, times[1:], strict=True):
             count += t_post < 256
-    for part in (slice(0, 150), slice(150, None)):
-        ours.learn(images[0][part], images[1][part])
-    for w, expected in zip(ours.layers.w, weights, strict=True):
-        np.testing.assert_allclose(w.T, expected, rtol=0, atol=1e-9)
+    learn_in_parts(ours, images)
+    assert_equal_weights(ours, weights)
     for count, expected in zip(ours.fired, fired, strict=False):
         np.testing.assert_array_equal(count, expected)
-    assert max(np.abs(w - start).max() for w, start in zip(ours.layers.w, learner(config).layers.w, strict=True)) > 1
+        assert 0 < count.sum() < UPDATES * count.size  # some fire, some stay silent
+    assert all(np.abs(w - before).max() > 1 for w, before in zip(weights, start, strict=True))
 
 
-@pytest.mark.parametrize("structure", ["784-40-10", "784-30-20-10", "784-70-10"])  # 70: more than the lanes
-def test_bs4nn_updates_equal_the_transcription(images, structure):
-    config = experiment("bs4nn", structure, learning={"fact": 12})
-    ours = learner(config)
-    for w in ours.layers.w:
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_bs4nn_updates_equal_the_reference(images, structure):
+    ours = learner(experiment("bs4nn", structure, learning={"factor": 12}))
+    for w in ours.w:
         w -= 1.0  # signs of both kinds
-    weights, fact = [w.T.copy() for w in ours.layers.w], ours.fact.copy()
-    t_in, silent = 255 - images[0].reshape(UPDATES, -1).astype(int), 0
-    for t, label in zip(t_in, images[1], strict=True):
-        times = oracle.bs4nn_update(t, label, weights, fact, [0.2] * 3, 0.01, 1, 256)
+    weights, factor = weights_of(ours), ours.factor.copy()
+    start, silent = [w.copy() for w in weights], 0
+    for image, label in zip(*images, strict=True):
+        times = bs4nn.update(bs4nn.encode(image.ravel().astype(int)), label, weights, factor, [0.2] * 3, 0.01, 1, 256)
         silent += times[-1].min() == 256
     assert silent < UPDATES / 2
-    for part in (slice(0, 150), slice(150, None)):
-        ours.learn(images[0][part], images[1][part])
-    np.testing.assert_allclose(ours.fact, fact, rtol=0, atol=1e-9)
-    assert np.abs(fact - 12).min() > 1e-5
-    for w, expected in zip(ours.layers.w, weights, strict=True):
-        np.testing.assert_allclose(w.T, expected, rtol=0, atol=1e-9)
+    learn_in_parts(ours, images)
+    np.testing.assert_allclose(ours.factor, factor, rtol=0, atol=1e-9)
+    assert np.abs(factor - 12).min() > 1e-5
+    assert_equal_weights(ours, weights)
+    assert all((np.sign(w) != np.sign(before)).any() for w, before in zip(weights, start, strict=True))
 
 
-def test_the_learning_rate_falls_by_its_schedule(images):
-    keys = {"schedule": "exponential", "decay": 0.5, "weight_decay": 1e-3}
-    ours = learner(experiment("s4nn", optimiser=keys))
-    weights = [w.T.copy() for w in ours.layers.w]
-    t_in = encode(images[0], 256).reshape(UPDATES, -1)
-    for epoch in range(2):  # one call of `learn` each
-        for t, label in zip(t_in, images[1], strict=True):
-            oracle.s4nn_update(t, label, weights, [0.2 * 0.5**epoch] * 2, [1e-3] * 2, 3, 256)
-        ours.learn(*images)
-    for w, expected in zip(ours.layers.w, weights, strict=True):
-        np.testing.assert_allclose(w.T, expected, rtol=0, atol=1e-9)
+@pytest.mark.parametrize(
+    ("keys", "rates"),
+    [
+        ({"schedule": "exponential", "decay": 0.5}, (1, 0.5)),
+        ({"schedule": "step", "decay": 0.1, "decay_every": 1}, (1, 0.1)),
+        ({"schedule": "cosine"}, (1, 0.5)),
+        ({"schedule": "constant"}, (1, 1)),
+    ],
+)
+def test_the_learning_rate_falls_by_its_schedule(images, keys, rates):
+    few = images[0][:60], images[1][:60]
+    ours = learner(experiment("s4nn", learning={"weight_decay": 1e-3, **keys}, training={"epochs": 2}))
+    weights = weights_of(ours)
+    for rate in rates:  # one call of `learn` an epoch
+        for image, label in zip(*few, strict=True):
+            s4nn.update(s4nn.encode(image.ravel().astype(int)), label, weights, [0.2 * rate] * 2, [1e-3] * 2, 3, 256)
+        ours.learn(*few)
+    assert_equal_weights(ours, weights)
 
 
 def test_a_silent_output_layer_of_bs4nn_learns_nothing(images):
-    config = experiment("bs4nn", learning={"fact": 0.1})
-    ours = learner(config)
-    before = [w.copy() for w in ours.layers.w]
+    ours = learner(experiment("bs4nn", learning={"factor": 0.1}))
+    before = weights_of(ours)
     cost, _ = ours.learn(*images)
     assert (cost == 0).all()
-    for w, start in zip(ours.layers.w, before, strict=True):
-        np.testing.assert_array_equal(w, start)
-    assert (ours.fact == 0.1).all()
+    for w, start in zip(ours.w, before, strict=True):
+        np.testing.assert_array_equal(w.T, start)
+    assert (ours.factor == 0.1).all()
 
 
 def test_a_factor_that_changes_sign_is_reported(images):
-    with pytest.raises(InputError, match="lower learning"):
-        learner(experiment("bs4nn", learning={"fact": 12, "eta_fact": 1e4})).learn(*images)
+    with pytest.raises(InputError, match=r"lower learning\.eta_factor"):
+        learner(experiment("bs4nn", learning={"factor": 12, "eta_factor": 1e4})).learn(*images)
 
 
 @pytest.mark.parametrize("algorithm", ["s4nn", "bs4nn"])
 def test_the_network_that_is_evaluated_is_the_one_that_learned(images, algorithm):
-    config = experiment(algorithm)
-    ours = learner(config)
+    ours = learner(experiment(algorithm))
+    untrained = ours.parameters().copy()
     ours.learn(*images)
-    ours.layers.network.parameters[:] = ours.parameters()
-    signs = algorithm == "bs4nn"
-    weights = [np.sign(w.T) if signs else w.T for w in ours.layers.w]
-    thresholds = 100 / ours.fact if signs else [100.0] * 2
-    responses = respond(ours.layers.network, images[0], config.data.rounding)
-    t_in = encode(images[0], 256, config.data.rounding).reshape(UPDATES, -1)
+    network, signs = ours.network, algorithm == "bs4nn"
+    # `parameters` are those of the very layers that are evaluated, and these hold what was learned
+    assert ours.parameters() is network.parameters
+    assert (network.parameters != untrained).mean() > 0.1
+    weights = [np.sign(w.T) if signs else w.T for w in ours.w]
+    thresholds = 100 / ours.factor if signs else [100.0] * 2
+    scales = ours.factor if signs else np.ones(2)
+    for layer, w, scale in zip(network.layers, weights, scales, strict=True):
+        assert np.shares_memory(layer.rows, network.parameters)
+        np.testing.assert_array_equal(layer.rows, scale * w.T)
+    responses = respond(network, images[0], ours.config.data.encoding)
     right = 0
-    for b in range(UPDATES):
-        times, v = oracle.s4nn_present(t_in[b], weights, thresholds, 256)
+    for b, (image, label) in enumerate(zip(*images, strict=True)):
+        times, v = s4nn.present((bs4nn if signs else s4nn).encode(image.ravel().astype(int)), weights, thresholds, 256)
         np.testing.assert_array_equal(responses.t_out[b], times[-1])
-        assert (responses.spikes[b, 1] == (times[1] <= min(times[-1].min(), 255)).sum()).all()
-        scale = ours.fact[-1] if signs else 1.0
-        np.testing.assert_allclose(responses.v_late[b], scale * v[:, 253], rtol=1e-5, atol=1e-3)
+        assert responses.spikes[b, 1] == (times[1] <= min(times[-1].min(), 255)).sum()
+        np.testing.assert_allclose(responses.v_late[b], scales[-1] * v[:, 253], rtol=1e-5, atol=1e-3)
         # the authors' decision
-        label, silent = images[1][b], times[-1].min() == 256
+        silent = times[-1].min() == 256
         right += v[:, 253].argmax() == label if silent else times[-1][label] == times[-1].min()
-    assert figures_of_merit(responses, images[1])["accuracy_authors"] == pytest.approx(right / UPDATES)
+    assert metrics_of(responses, images[1])["accuracy_authors"] == pytest.approx(right / UPDATES)
     if signs:
-        assert all(len(np.unique(np.abs(w))) == 1 for w in ours.layers.network.w)
+        assert all(len(np.unique(np.abs(w))) == 1 for w in network.w)
+
+
+@pytest.mark.parametrize("algorithm", ["s4nn", "bs4nn"])
+def test_cost_and_decisions_are_those_of_the_network_before_each_update(images, algorithm):
+    """eta = 0: nothing changes, and what `learn` returns is what the network's own evaluation gives."""
+    keys = {"eta": 0, "eta_factor": 0} if algorithm == "bs4nn" else {"eta": 0}
+    ours = learner(experiment(algorithm, learning=keys))
+    before = ours.parameters().copy()
+    cost, right = ours.learn(*images)
+    np.testing.assert_array_equal(ours.parameters(), before)
+    responses = respond(ours.network, images[0], ours.config.data.encoding)
+    assert right.mean() == metrics_of(responses, images[1])["accuracy_strict"]
+    gamma_silent = 0 if algorithm == "bs4nn" else 3
+    for t_out, label, c in zip(responses.t_out, images[1], cost, strict=True):
+        target = s4nn.target_times(t_out.astype(int), label, ours.config.learning.gamma, gamma_silent, 256)
+        assert c == pytest.approx(0.5 * (((t_out - target) / 256) ** 2).sum())
+    assert (cost > 0).any()
 
 
 def test_target_times_by_hand():
@@ -146,53 +193,143 @@ def test_target_times_by_hand():
     ):
         target_times(np.array(t_out, np.int16), label, 3, gamma_silent, 256, target)
         assert target.tolist() == expected
-        assert oracle.s4nn_targets(np.array(t_out), label, 3, gamma_silent, 256).tolist() == expected
+        assert s4nn.target_times(np.array(t_out), label, 3, gamma_silent, 256).tolist() == expected
 
 
-def test_a_spike_leaves_a_step_later_and_the_threshold_is_strict():
+def test_a_spike_leaves_a_step_after_the_potential_exceeds_the_threshold():
     config = experiment("s4nn", "2-1", network={"input_shape": [2, 1, 1], "init": [[0, 1]]})
-    network = learner(config).layers.network
+    network = learner(config).network
     network.w[0][...] = np.array([60.0, 40.0]).reshape(network.w[0].shape)
-    fire = lambda *t: network.forward(np.array(t, np.int16).reshape(1, 2, 1, 1))[-1].t_post.item()  # noqa: E731
-    assert fire(3, 7) == 256  # V = 100 is not above 100
-    network.w[0][0, 1] = 40.1
-    assert fire(3, 7) == 8
-    assert fire(3, 254) == 255
-    assert fire(3, 255) == 256  # the spike would come at the end
+    for t_in, weight, t_out in (
+        ((3, 7), 40.0, 256),  # V = 100 does not exceed 100
+        ((3, 7), 40.1, 8),
+        ((3, 254), 40.1, 255),
+        ((3, 255), 40.1, 256),  # the spike would come at the end
+    ):
+        network.w[0][0, 1] = weight
+        state = network.forward(np.array(t_in, np.int16).reshape(1, 2, 1, 1))[-1]
+        assert state.t_post.item() == t_out
+        times, _ = s4nn.present(np.array(t_in), [np.array([[60.0, weight]])], [100.0], 256)
+        assert times[-1].item() == t_out
 
 
-def test_neurons_that_hardly_fire_start_anew(images):
-    ours = learner(experiment("s4nn", learning={"revive": 0.5}))
-    ours.layers.w[0][:, :7] = -1.0
+def test_neurons_that_hardly_fire_are_reinitialised(images):
+    ours = learner(experiment("s4nn", learning={"reinitialise": 0.5}))
+    ours.w[0][:, :7] = -1.0
     ours.learn(*images)
     assert (ours.fired[0][:7] == 0).all()
     rare = ours.fired[0] < 0.5 * UPDATES
-    before = ours.layers.w[0].copy()
+    before = [w.copy() for w in ours.w]
     ours.end_epoch(UPDATES, np.random.default_rng(5))
     assert rare[:7].all()
     assert not rare.all()
-    assert ((ours.layers.w[0] == before).all(axis=0) == ~rare).all()
-    assert ours.layers.w[0][:, rare].min() >= 0
-    assert ours.layers.w[0][:, rare].max() < 3
+    assert ((ours.w[0] == before[0]).all(axis=0) == ~rare).all()
+    np.testing.assert_array_equal(ours.w[1], before[1])  # the output layer never
+    assert ours.w[0][:, rare].min() >= 0
+    assert ours.w[0][:, rare].max() < 3
     assert not ours.fired[0].any()
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"network": {"strict": False}}, "network.strict = true"),
-        ({"network": {"delay": 0}}, "network.delay = 1"),
-        ({"network": {"structure": "4C3-10"}}, "dense layers only"),
-        ({"network": {"bound": [1.5, 0.5, 1.0]}}, "network.bound = .1, 1, 1."),
-        ({"training": {"batch": 2}}, "training.batch = 1"),
-        ({"optimiser": {"ema": 0.9}}, "without average"),
-        ({"learning": {"error": "race"}}, "learning.error = 'target'"),
-        ({"learning": {"algorithm": "ds4nn"}}, "network.strict = false"),
-        ({"learning": {"fact": 4.0}}, "learning.fact = 5.0"),
-        ({"optimiser": {"weight_decay": 5.0}}, "below 1 / eta"),
-        ({"optimiser": {"weight_decay": [0.0, 5.0]}}, "below 1 / eta"),
-    ],
-)
-def test_settings_that_an_algorithm_does_not_follow_are_refused(changes, message):
-    with pytest.raises(InputError, match=message):
-        experiment("s4nn", **changes)
+# ------------------------------------------------------------------------------------------ an algorithm of its own
+
+TOY = '''
+"""Each output's weights move towards the images of its class."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from s4nn_ref.network import Network
+from s4nn_ref.neurons import step
+
+
+@dataclass(frozen=True)
+class Settings:
+    stride: float = field(default=0.1, metadata={"above": 0})
+
+
+class Algorithm:
+    neuron = step
+    uses_optimiser = False
+
+    def __init__(self, config, rng, calls, optimiser):
+        self.config, self.network = config, Network(config.network, self.neuron)
+        self.network.initialise(config.network.init, rng)
+
+    @staticmethod
+    def check(config, specs):
+        pass
+
+    @staticmethod
+    def presented(config):
+        return 20
+
+    def learn(self, images, labels):
+        rows = self.network.rows[-1]
+        for image, label in zip(images.reshape(len(images), -1), labels):
+            pattern = (image > 127) - (image > 127).mean()
+            rows[:, label] += self.config.learning.stride * (10 * pattern - rows[:, label])
+        return np.zeros(len(labels)), np.zeros(len(labels), bool)
+
+    def parameters(self):
+        return self.network.parameters
+
+    def end_epoch(self, images, rng):
+        pass
+
+    def state(self):
+        return {"parameters": self.network.parameters}
+'''
+TOY_TOML = """
+[network]
+structure = "784-10"
+init = [[0, 1]]
+
+[data]
+dataset = "tiny"
+validation = 40
+
+[learning]
+algorithm = "toy"
+stride = 0.05
+
+[training]
+epochs = 2
+"""
+
+
+@pytest.fixture
+def toy(monkeypatch, tmp_path):
+    """One file beside those of the package, and nothing else."""
+    folder = tmp_path / "toys"
+    folder.mkdir()
+    (folder / "toy.py").write_text(TOY)
+    monkeypatch.setattr(algorithms, "__path__", [*algorithms.__path__, str(folder)])
+    yield
+    sys.modules.pop("s4nn_ref.algorithms.toy", None)
+    vars(algorithms).pop("toy", None)
+
+
+def test_a_new_file_is_a_new_algorithm(toy, s4nn, data_dir, tmp_path):
+    path = tmp_path / "experiment.toml"
+    path.write_text(TOY_TOML)
+    train = ("train", path, "--data", data_dir, "--out", tmp_path / "run")
+    code, _, err = s4nn(*train)
+    assert code == 0, err
+    record = read_record(tmp_path / "run")
+    assert record["config"]["learning"] == {"algorithm": "toy", "stride": 0.05}
+    assert record["selected"]["test"]["accuracy_strict"] > 0.4  # chance: 0.1
+    assert read_weights(tmp_path / "run" / "weights.npz")[1].algorithm == "toy"
+    assert s4nn("evaluate", tmp_path / "run" / "weights.npz", "--data", data_dir)[0] == 0
+    path.write_text(TOY_TOML.replace("stride", "strides"))
+    _, _, err = s4nn(*train, "--force")
+    assert "unknown key learning.strides; did you mean 'stride'?" in err
+    path.write_text(TOY_TOML.replace("stride = 0.05", "gamma = 1"))
+    assert 'it belongs to learning.algorithm = "bs4nn"' in s4nn(*train, "--force")[2]
+
+
+def test_a_file_that_is_gone_is_an_algorithm_that_is_gone(s4nn, tmp_path):
+    (tmp_path / "experiment.toml").write_text(TOY_TOML)
+    code, _, err = s4nn("train", tmp_path / "experiment.toml")
+    assert code == 2
+    assert "learning.algorithm = 'toy': expected one of" in err

@@ -1,103 +1,185 @@
-"""The backward kernels against their plain twins."""
+"""The backward kernels of both engines against s4nn_ref/reference/ds4nn.py."""
 
 import numpy as np
-import oracle
 import pytest
-from drawn import EIGHTH, GEOMETRIES, drawn_network, drawn_times, options_of
+from drawn import (
+    GEOMETRIES,
+    has_both,
+    random_network,
+    random_times,
+    reference_layers,
+    reference_states,
+    shaped_as_weights,
+)
 
-from s4nn_ref import backprop, kernels
-from s4nn_ref.network import NORMALISATIONS, SURROGATES, _padded
+from s4nn_ref.engines import N_SHARDS
+from s4nn_ref.kernels import backprop
+from s4nn_ref.kernels.backprop import NORMALISATIONS
+from s4nn_ref.kernels.state import NO_WINNER, Error, State
+from s4nn_ref.neurons.surrogates import SURROGATES
+from s4nn_ref.reference import ds4nn
+
+ENGINES = ("fast", "plain")
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("normalise", NORMALISATIONS)
-def test_synaptic_error_equals_oracle(surrogate, normalise):
+def test_synaptic_error_equals_reference(surrogate, normalise):
     rng = np.random.default_rng(4)
     delta, v_peak = rng.normal(size=(3, 50)), rng.uniform(-20, 250, (3, 50))
+    v_peak[:, :4] = 0, 100, 200, 99.9  # the ends of the window, its middle, just silent
     delta[2] = 0.0  # no error: nothing to normalise
     g = np.empty_like(delta)
     backprop.synaptic_error(delta, v_peak, np.float64(100), SURROGATES[surrogate], NORMALISATIONS[normalise], 2, g)
     for b in range(3):
-        np.testing.assert_allclose(
-            g[b], oracle.synaptic_error(delta[b], v_peak[b], 100.0, surrogate, normalise), rtol=1e-12, atol=1e-15
-        )
+        expected = ds4nn.synaptic_error(delta[b], v_peak[b], 100.0, surrogate, normalise)
+        if normalise == "none":
+            np.testing.assert_array_equal(g[b], expected)
+        np.testing.assert_allclose(g[b], expected, rtol=1e-13)  # the sums' order is numpy's own
     if normalise == "l2":
         assert np.linalg.norm(g[0]) == pytest.approx(1.0)
+    fired, silent = v_peak >= 100, v_peak < 100
+    assert (g[:2][fired[:2]] != 0).any()
+    assert (g[:2][silent[:2]] != 0).any() == (surrogate != "fired")
 
 
+def test_surrogates_and_normalisations_differ():
+    """What is compared above tells them apart."""
+    rng = np.random.default_rng(4)
+    delta, v_peak = rng.normal(size=50), rng.uniform(0, 200, 50)
+    results = [ds4nn.synaptic_error(delta, v_peak, 100.0, s, n) for s in SURROGATES for n in NORMALISATIONS]
+    assert len({g.tobytes() for g in results}) == len(SURROGATES) * len(NORMALISATIONS)
+
+
+def error_of_layer(rng, layer, n):
+    """Random synaptic errors, of which half are none, and times in the masks: (B, H', W', M) each."""
+    shape = (n, *layer.shape_post)
+    g = np.where(rng.random(shape) < 0.5, 0, rng.integers(-8, 9, shape)) / 8
+    return g, rng.integers(-1, 12, shape).astype(np.int16)
+
+
+def positions_as_one_axis(array):
+    return array.reshape(len(array), -1, array.shape[-1])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("structure", "shape", "padding"), GEOMETRIES)
-def test_if_conv_backward_equals_oracle(structure, shape, padding):
+def test_if_conv_backward_equals_reference(structure, shape, padding, engine):
+    """Eqs. 8, 10 and 12 of the first layer, for errors, masks and peaks below that no forward pass need have made."""
     rng = np.random.default_rng(5)
-    network = drawn_network(rng, structure, shape, padding=padding, dtype=np.float64)
-    t_in = drawn_times(rng, 3, shape)
-    t_peak_pre = np.minimum(t_in, rng.integers(-1, 12, t_in.shape)).astype(np.int16)
-    geometry = network.geometries[0]
-    positions = (3, geometry.height_post * geometry.width_post, geometry.maps_post)
-    g = np.where(rng.random(positions) < 0.5, 0, rng.integers(-8, 9, (3, 1, 1))) / EIGHTH
-    t_error = rng.integers(-1, 12, g.shape).astype(np.int16)
-    grad = np.zeros((2, geometry.receptive_field, geometry.maps_post))
-    delta_pre = np.empty((3, shape[0] * shape[1], shape[2]))
-    w_post = _padded(network.w[0].reshape(-1, shape[2])).reshape(geometry.maps_post, -1)
-    backprop.if_conv_backward(
-        g, t_error, np.empty((1, 0, 0), np.int16), t_in.reshape(3, -1), t_peak_pre.reshape(delta_pre.shape), w_post,
-        geometry, 1, 12, True, kernels.fan_out(geometry, 2), delta_pre, grad,
-    )  # fmt: skip
-    delta_pre = delta_pre.reshape(t_in.shape)
-    grad = grad.transpose(0, 2, 1)
-    expected_grad = 0
-    for b in range(3):
-        delta, one_grad = oracle.if_conv_backward(
-            g[b].reshape(geometry.shape_post), t_error[b].reshape(geometry.shape_post), t_in[b], t_peak_pre[b],
-            network.w[0], 12, padding=padding, **options_of(structure),
-        )  # fmt: skip
+    network = random_network(rng, structure, shape, padding=padding, dtype=np.float64, engine=engine)
+    layer, weighted = network.layers[0], reference_layers(network)[0]
+    t_in = random_times(rng, 3, shape)
+    t_peak = np.minimum(t_in, rng.integers(-1, 12, t_in.shape)).astype(np.int16)
+    pre = State(t_in, t_peak, np.zeros(t_in.shape))
+    g, t_mask = error_of_layer(rng, layer, 3)
+    error = Error(positions_as_one_axis(g), positions_as_one_axis(t_mask), NO_WINNER)
+    grad = np.zeros((N_SHARDS, *layer.rows.shape))
+    layer.weight_gradient(pre, error, grad)
+    delta_pre = layer.propagate(pre, error).reshape(t_in.shape)
+    (by_shard,) = shaped_as_weights([grad], [layer.w])
+    for b in range(3):  # a shard for each image
+        firing = ds4nn.Firing(t_in[b], t_peak[b], pre.v_peak[b])
+        dw, delta = ds4nn.gradients(g[b], t_mask[b], firing, weighted, 12)
+        np.testing.assert_array_equal(by_shard[b], dw)
         np.testing.assert_array_equal(delta_pre[b], delta)
-        expected_grad = expected_grad + one_grad
-    assert np.abs(expected_grad).max() > 0
-    np.testing.assert_array_equal(grad.sum(axis=0).reshape(network.w[0].shape), expected_grad)
-    # each shard holds its own images: the first of two shards the first of three
-    first = oracle.if_conv_backward(
-        g[0].reshape(geometry.shape_post), t_error[0].reshape(geometry.shape_post), t_in[0], t_peak_pre[0],
-        network.w[0], 12, padding=padding, **options_of(structure),
-    )[1]  # fmt: skip
-    np.testing.assert_array_equal(grad[0].reshape(network.w[0].shape), first)
+    assert by_shard.any()
+    assert delta_pre.any()
+    assert not by_shard[3:].any()
+    before = grad.copy()
+    layer.weight_gradient(pre, error, grad)  # adds
+    np.testing.assert_array_equal(grad, 2 * before)
 
 
-@pytest.mark.parametrize("window", [2, 3])
-def test_pooled_backward_equals_the_oracle_at_the_winners(window):
-    """7 rows, which neither window divides."""
-    rng, shape = np.random.default_rng(6), (7, 7, 3)
-    network = drawn_network(rng, f"5C3-P{window}-4", shape, padding="same", dtype=np.float64)
-    t_in = drawn_times(rng, 2, shape)
-    state = network.forward(t_in, every_layer=False)[2]
-    geometry = network.geometries[0]
-    g = rng.integers(-8, 9, state.t_post.shape) / EIGHTH
-    flat, grad = (2, -1, 5), np.zeros((2, geometry.receptive_field, 5))
-    delta_pre = np.empty((2, 49, 3))
-    w_post = _padded(network.w[0].reshape(-1, 3)).reshape(5, -1)
-    backprop.if_conv_backward(
-        g.reshape(flat), state.t_peak.reshape(flat), state.winner.reshape(flat), t_in.reshape(2, -1),
-        t_in.reshape(2, -1, 3), w_post, geometry, window, 12, True, kernels.fan_out(geometry, 2), delta_pre, grad,
-    )  # fmt: skip
-    for b in range(2):
-        at_winner, t_error = np.zeros((7, 7, 5)), np.zeros((7, 7, 5), int)
-        for y, x, m in np.ndindex(state.t_post.shape[1:]):
-            dy, dx = divmod(int(state.winner[b, y, x, m]), window)
-            at_winner[y * window + dy, x * window + dx, m] = g[b, y, x, m]
-            t_error[y * window + dy, x * window + dx, m] = state.t_peak[b, y, x, m]
-        delta, expected = oracle.if_conv_backward(
-            at_winner, t_error, t_in[b], t_in[b], network.w[0], 12, padding="same"
-        )  # fmt: skip
-        np.testing.assert_array_equal(delta_pre[b].reshape(shape), delta)
-        np.testing.assert_array_equal(grad[b].T.reshape(expected.shape), expected)
+def test_a_shard_sums_its_own_images():
+    """Ten images in four shards: the same sum as image by image, cut by the batch alone."""
+    rng = np.random.default_rng(6)
+    network = random_network(rng, "3C3-4", (6, 6, 2), dtype=np.float64)
+    t_in, delta = random_times(rng, 10, (6, 6, 2)), rng.integers(-8, 9, (10, 4)) / 8
+    grad = network.gradients()
+    network.backward(network.forward(t_in), delta, grad, "fired")
+    for shard in range(N_SHARDS):
+        images = slice(shard * 10 // N_SHARDS, (shard + 1) * 10 // N_SHARDS)
+        alone = network.gradients(1)
+        network.backward(network.forward(t_in[images]), delta[images], alone, "fired")
+        for g, one in zip(grad, alone, strict=True):
+            np.testing.assert_array_equal(g[shard], one[0])
+            assert one.any()
+
+
+# --------------------------------------------------------------------------------------------- whole backward pass
+
+NETWORKS = [
+    ("4C3-P2-3C3-P2-4", (9, 8, 2), {"padding": "same"}),
+    ("4C3-P2-3C3-P2-4", (9, 8, 2), {"padding": "same", "pool_ties": "potential"}),
+    ("3C3S2-4C2-6-4", (9, 8, 1), {}),
+    ("5C3-P3-4", (7, 7, 3), {"padding": "same", "pool_ties": "potential"}),  # 7 rows, which 3 does not divide
+    ("30-9-6-4", (5, 3, 2), {}),
+]
+
+
+def both_backward(structure, shape, options, surrogate, normalise, engine, fuse=False):
+    """Gradients of each image, dw_ji, by a network and by the plain loops. Sums are exact unless normalised."""
+    rng = np.random.default_rng(7)
+    network = random_network(rng, structure, shape, unit=0.5, v_th=128.0, dtype=np.float64, engine=engine, **options)
+    t_in, error = random_times(rng, 4, shape, silent=0.2), rng.integers(-8, 9, (4, 4)).astype(float)
+    layers, by_potential = reference_layers(network), network.settings.pool_ties == "potential"
+    expected = reference_states(network, t_in)
+    for depth, layer in enumerate(network.layers, 1):
+        assert has_both(np.array([states[depth].t for states in expected])) or not layer.weighted
+    dw = [
+        [
+            one
+            for one in ds4nn.backward(states, layers, e, 128.0, 12, surrogate, normalise, by_potential)
+            if one is not None
+        ]
+        for states, e in zip(expected, error, strict=True)
+    ]
+    network, grad = network.fused() if fuse else network, network.gradients()
+    network.backward(network.forward(t_in), error, grad, surrogate, normalise)
+    return shaped_as_weights(grad, network.w), [np.array(of_layer) for of_layer in zip(*dw, strict=True)]
+
+
+@pytest.mark.parametrize("engine", ["fast", "fused", "plain"])
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize(("structure", "shape", "options"), NETWORKS)
+def test_backward_equals_reference(structure, shape, options, surrogate, engine):
+    """Gradients of every layer, each image in its own shard, bit for bit."""
+    fuse = engine == "fused"
+    grad, expected = both_backward(structure, shape, options, surrogate, "none", "fast" if fuse else engine, fuse)
+    for g, dw in zip(grad, expected, strict=True):
+        np.testing.assert_array_equal(g, dw)
+        assert g.any()
+
+
+@pytest.mark.parametrize("normalise", ["signed-sum", "l1", "l2"])
+def test_normalised_backward_equals_reference(normalise):
+    """Quotients are not exact: equal up to rounding."""
+    for g, dw in zip(*both_backward(*NETWORKS[1], "window-silent", normalise, "fast"), strict=True):
+        np.testing.assert_allclose(g, dw, rtol=1e-10, atol=1e-12 * np.abs(dw).max())
+        assert g.any()
+
+
+@pytest.mark.parametrize("change", ["surrogate", "ties"])
+def test_the_comparison_of_gradients_fails_for_another(change):
+    structure, shape, options = NETWORKS[1]
+    grad, _ = both_backward(structure, shape, options, "window-silent", "none", "fast")
+    if change == "surrogate":
+        _, expected = both_backward(structure, shape, options, "fired", "none", "fast")
+    else:
+        _, expected = both_backward(structure, shape, {"padding": "same"}, "window-silent", "none", "fast")
+    with pytest.raises(AssertionError):
+        np.testing.assert_array_equal(grad[0], expected[0])
 
 
 def test_backward_sends_errors_to_the_winners_of_stacked_pools():
     """P2-P2 sends each error to the same neuron as P4."""
-    shape, t_in = (8, 8, 1), drawn_times(np.random.default_rng(7), 2, (8, 8, 1))
+    shape, t_in = (8, 8, 1), random_times(np.random.default_rng(7), 2, (8, 8, 1))
     grads = []
     for structure in ("3C3-P2-P2-4", "3C3-P4-4"):
-        network = drawn_network(np.random.default_rng(8), structure, shape, padding="same", dtype=np.float64,
-                                pool_ties="potential")  # fmt: skip
+        network = random_network(
+            np.random.default_rng(8), structure, shape, padding="same", dtype=np.float64, pool_ties="potential"
+        )
         delta = np.random.default_rng(9).normal(size=(2, 4))
         grad = network.gradients()
         network.backward(network.forward(t_in), delta, grad, "window")

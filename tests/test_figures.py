@@ -1,49 +1,319 @@
-"""Every script of figures/ on a small record made here; records that are missing or foreign."""
+"""Every script of figures/, on a small run made here: what it draws, and what it says where something is missing."""
 
 import csv
 import json
+import os
 import shutil
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+import twins
+from conftest import TINY, write_idx_set
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from PIL import Image
 
-from s4nn_ref.metrics import figures_of_merit
-from s4nn_ref.paper import TABLE_2, TABLE_5
-from s4nn_ref.record import read_record, read_responses
-from s4nn_ref.report import comparison_text
-from s4nn_ref.session import train
+from s4nn_ref.app.paper import TABLE_2, TABLE_5
+from s4nn_ref.app.record import read_record, read_responses
+from s4nn_ref.app.report import comparison_text
+from s4nn_ref.app.session import Options, train
+from s4nn_ref.metrics import metrics_of
 
 FIGURES = Path(__file__).resolve().parent.parent / "figures"
 sys.path.insert(0, str(FIGURES))
 SCRIPTS = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "anytime", "curves", "filters", "spike_times", "mistakes")
 
 
-@pytest.fixture
-def run(tiny_toml, data_dir, tmp_path):
-    folder = tmp_path / "run"
-    assert train(tiny_toml, data_dir, folder, epochs=20) == 0
-    return folder
+def trained(folder, toml, splits, epochs):
+    """The run of a small experiment; its data set lies in folder/data."""
+    write_idx_set(folder / "data" / "tiny", *splits[0], *splits[1])
+    (folder / "tiny.toml").write_text(toml)
+    assert train(folder / "tiny.toml", Options(data=folder / "data", out=folder / "run", epochs=epochs)) == 0
+    return folder / "run"
 
 
-def test_every_script_draws(run, data_dir, tmp_path):
-    out = tmp_path / "out"
-    for name in SCRIPTS:
-        module = import_module(name)
-        figure = module.draw(import_module("common").Run(run, data_dir))
-        import_module("common").save(figure, name, out)
-        picture = np.asarray(Image.open(out / f"{name}.png").convert("L"))
-        assert picture.std() > 5, f"{name} is blank"
-        assert (out / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-    assert import_module("animation").main([str(run), "--data", str(data_dir), "--out", str(out)]) == 0
-    assert Image.open(out / "animation.gif").n_frames > 1
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, glyphs_100):
+    return trained(tmp_path_factory.mktemp("grey"), TINY, glyphs_100, 20)
+
+
+@pytest.fixture(scope="module")
+def data_dir(run):
+    return run.parent / "data"
+
+
+@pytest.fixture(scope="module")
+def colour_run(tmp_path_factory, glyphs_100):
+    """A run on images of 32 x 32 pixels and three channels: digits, each of another colour."""
+    rng = np.random.default_rng(3)
+
+    def coloured(images):
+        brightness = rng.uniform(0.3, 1.0, (len(images), 1, 1, 3))
+        brightness /= brightness.max(axis=3, keepdims=True)
+        return np.rint(np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0))) * brightness).astype(np.uint8)
+
+    toml = TINY.replace("[network]", "[network]\ninput_shape = [32, 32, 3]")
+    splits = [(coloured(images), labels) for images, labels in glyphs_100]
+    return trained(tmp_path_factory.mktemp("colour"), toml, splits, 5)
+
+
+def opened(run):
+    return import_module("common").Run(run, run.parent / "data")
+
+
+# ------------------------------------------------------------------ what the pictures show, computed in another way
+
+
+def firing_times_of(one):
+    """Firing times of all layers for the test images: an array (n, neurons) for the input and each layer. Eq. 1."""
+    t_in = (255 - one.test.images.astype(int)) * 100 // 255
+    states = one.network.forward(t_in.astype(np.int16))
+    return [state.t_post.reshape(len(t_in), -1) for state in states]
+
+
+def potentials_of(one):
+    """Output potentials in every step, (n, t_max, classes)."""
+    w = one.network.w[-1].reshape(10, -1)
+    return np.array([twins.potentials(t_pre, w, 100) for t_pre in firing_times_of(one)[-2]])
+
+
+def answers_of(one):
+    """The decision for each test image, by its definition."""
+    r, answers = one.responses, []
+    for t, v_peak, v_end in zip(r.t_out, r.v_peak, r.v_end, strict=True):
+        earliest = [c for c in range(10) if t[c] == t.min() < 100]
+        answers.append(max(earliest, key=lambda c: (v_peak[c], -c)) if earliest else int(v_end.argmax()))
+    return np.array(answers)
+
+
+def shown(image):
+    """An image as it is drawn: (H, W) where it is grey."""
+    return image[..., 0] if image.shape[2] == 1 else image
+
+
+def assert_shows(axes, image):
+    np.testing.assert_array_equal(axes.images[0].get_array(), image)
+
+
+def heights(axes):
+    """Heights of the bars, from left to right."""
+    return [bar.get_height() for bar in sorted(axes.patches, key=lambda bar: bar.get_x())]
+
+
+def check_fig1(figure, one):
+    mrn = one.record["selected"]["test"]["mrn"]["layers"]
+    assert heights(figure.axes[0]) == pytest.approx(list(mrn.values()))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [k.partition(":")[2] for k in mrn]
+
+
+def check_fig2(figure, one):
+    t_out, labels, axes = one.responses.t_out, one.labels, figure.axes[0]
+    of_class = [[t for t, label in zip(t_out, labels, strict=True) if label == c] for c in range(10)]
+    means = [[np.mean([t[j] for t in times]) for j in range(10)] for times in of_class]
+    np.testing.assert_allclose(axes.images[0].get_array(), means)
+    assert [text.get_text() for text in axes.texts] == [f"{t:.0f}" for row in means for t in row]
+
+
+def check_fig3(figure, one):
+    axes = {a.get_label(): a for a in figure.axes}
+    index = int(axes["image"].get_title().split()[-1])
+    image, decision = one.test.images[index], one.responses.t_out[index].min()
+    answers, times = answers_of(one), one.responses.t_out.min(axis=1)
+    answer, fives = answers[index], one.labels == 5
+    recognised = fives & (answers == 5) & (times < 100)
+    candidates = recognised if recognised.any() else fives
+    assert candidates[index]
+    assert sorted(times[candidates])[candidates.sum() // 2] == decision
+    assert_shows(axes["image"], shown(image))
+    t_in = (255 - image.astype(int)) * 100 // 255
+    assert_shows(axes["used"], shown(np.where(t_in <= decision, image, 0)))
+    *lines, threshold, moment = axes["v"].lines
+    np.testing.assert_allclose([line.get_ydata() for line in lines], potentials_of(one)[index].T, atol=1e-3)
+    assert max(range(10), key=lambda c: lines[c].get_linewidth()) == answer
+    assert (threshold.get_ydata() == 100).all()
+    assert list(moment.get_xdata()) == [decision, decision]
+    assert heights(axes["raster"]) == np.bincount(t_in.ravel(), minlength=101)[:100].tolist()
+
+
+def check_fig4(figure, one):
+    counts, axes = np.zeros((10, 10)), figure.axes[0]
+    for label, answer in zip(one.labels, answers_of(one), strict=True):
+        counts[label, answer] += 1
+    np.testing.assert_array_equal(np.ma.filled(axes.images[0].get_array(), 0), counts)
+    assert [int(text.get_text()) for text in axes.texts] == counts[counts > 0].tolist()
+    assert f"{100 * one.record['selected']['test']['accuracy_strict']:.2f} %" in axes.get_title()
+
+
+def check_anytime(figure, one):
+    (accuracy, decided), (spikes,) = (axes.lines for axes in figure.axes)
+    steps, time = np.arange(100)[:, None], one.responses.t_out.min(axis=1)
+    np.testing.assert_allclose(decided.get_ydata(), 100 * (time <= steps).mean(axis=1))
+    answers = np.where(time <= steps, answers_of(one), potentials_of(one).argmax(axis=2).T)
+    np.testing.assert_allclose(accuracy.get_ydata(), 100 * (answers == one.labels).mean(axis=1))
+    np.testing.assert_array_equal(spikes.get_ydata(), accuracy.get_ydata())
+    all_times = np.hstack(firing_times_of(one))
+    until = [((all_times <= np.minimum(time, step)[:, None]) & (all_times < 100)).sum(axis=1) for step in range(100)]
+    np.testing.assert_allclose(spikes.get_xdata(), np.mean(until, axis=1))
+
+
+def check_curves(figure, one):
+    error, silent, spikes = figure.axes
+    rows = one.record["history"]
+
+    def assert_line(line, values):
+        np.testing.assert_allclose(line.get_data(), [range(1, len(rows) + 1), values])
+
+    assert_line(error.lines[0], [100 - 100 * row["train_accuracy"] for row in rows])
+    assert_line(error.lines[1], [100 - 100 * row["validation"]["accuracy_strict"] for row in rows])
+    assert_line(error.lines[2], [100 - 100 * row["validation"]["accuracy_first_spike"] for row in rows])
+    assert_line(silent.lines[0], [100 * row["validation"]["silent"] for row in rows])
+    assert_line(silent.lines[1], [100 * row["validation"]["tied"] for row in rows])
+    assert_line(spikes.lines[0], [row["validation"]["mrn"]["total"] for row in rows])
+
+
+def check_filters(figure, one):
+    w = one.network.w[0]
+    sheets = [axes.images[0].get_array() for axes in figure.axes if axes.images and axes.get_label() != "<colorbar>"]
+    assert len(sheets) == w.shape[3]
+    order = np.argsort(-w.sum(axis=(1, 2, 3)))
+    for c, sheet in enumerate(sheets):
+        for place, m in enumerate(order):
+            np.testing.assert_array_equal(sheet[1:4, 1 + 4 * place : 4 + 4 * place], w[m, :, :, c])
+
+
+def check_spike_times(figure, one):
+    for axes, t_post in zip(figure.axes, firing_times_of(one), strict=True):
+        np.testing.assert_allclose(heights(axes), np.bincount(t_post.ravel(), minlength=101)[:100] / len(t_post))
+        assert axes.lines[0].get_xdata()[0] == np.median(one.responses.t_out.min(axis=1))
+
+
+def check_mistakes(figure, one):
+    answers, v, leads = answers_of(one), potentials_of(one), []
+    pictures = [axes for axes in figure.axes if axes.images]
+    traces = [axes for axes in figure.axes if axes.lines]
+    assert len(pictures) == len(traces) == min(8, (answers != one.labels).sum()) > 0
+    for picture, trace in zip(pictures, traces, strict=True):
+        title = picture.get_title()
+        index = int(title.partition(":")[0])
+        assert title == f"{index}: {one.labels[index]},\nanswer {answers[index]}"
+        assert_shows(picture, shown(one.test.images[index]))
+        lines = {line.get_label(): line.get_ydata() for line in trace.lines}
+        np.testing.assert_allclose(lines["decision"], v[index, :, answers[index]], atol=1e-3)
+        np.testing.assert_allclose(lines["right class"], v[index, :, one.labels[index]], atol=1e-3)
+        leads.append(lines["decision"][-1] - lines["right class"][-1])
+    assert leads == sorted(leads, reverse=True)
+
+
+CHECKS = {
+    "fig1": check_fig1,
+    "fig2": check_fig2,
+    "fig3": check_fig3,
+    "fig4": check_fig4,
+    "fig5": check_fig2,
+    "fig6": check_fig4,
+    "anytime": check_anytime,
+    "curves": check_curves,
+    "filters": check_filters,
+    "spike_times": check_spike_times,
+    "mistakes": check_mistakes,
+}
+
+
+def assert_not_blank(path):
+    assert np.asarray(Image.open(path).convert("L")).std() > 5, f"{path.name} is blank"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_draws(name, run, tmp_path):
+    one = opened(run)
+    figure = import_module(name).draw(one)
+    CHECKS[name](figure, one)
+    import_module("common").save(figure, name, tmp_path)
+    assert_not_blank(tmp_path / f"{name}.png")
+    assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_images_of_three_channels_are_drawn_in_colour(name, colour_run, tmp_path):
+    one = opened(colour_run)
+    figure = import_module(name).draw(one)
+    CHECKS[name](figure, one)
+    import_module("common").save(figure, name, tmp_path)
+    assert_not_blank(tmp_path / f"{name}.png")
+
+
+def spoil(artist):
+    """Let a bar, an image or a line show something else."""
+    if isinstance(artist, AxesImage):
+        artist.set_data(artist.get_array()[::-1])
+    elif isinstance(artist, Line2D):
+        artist.set_data(*(np.asarray(values) + 1 for values in artist.get_data()))
+    else:
+        artist.set_height(artist.get_height() + 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "artist"),
+    [
+        ("fig1", lambda axes: axes[0].patches[0]),
+        ("fig2", lambda axes: axes[0].images[0]),
+        ("fig3", lambda axes: axes[0].images[0]),
+        ("fig3", lambda axes: axes[1].lines[3]),
+        ("fig3", lambda axes: axes[1].lines[-1]),
+        ("fig3", lambda axes: axes[2].images[0]),
+        ("fig3", lambda axes: axes[3].patches[0]),
+        ("fig4", lambda axes: axes[0].images[0]),
+        ("anytime", lambda axes: axes[0].lines[0]),
+        ("anytime", lambda axes: axes[0].lines[1]),
+        ("anytime", lambda axes: axes[1].lines[0]),
+        ("curves", lambda axes: axes[0].lines[1]),
+        ("curves", lambda axes: axes[2].lines[0]),
+        ("filters", lambda axes: axes[0].images[0]),
+        ("spike_times", lambda axes: axes[1].patches[30]),
+        ("mistakes", lambda axes: axes[0].images[0]),
+        ("mistakes", lambda axes: axes[4].lines[-4]),
+    ],
+)
+def test_a_wrong_picture_is_found(name, artist, run):
+    one = opened(run)
+    figure = import_module(name).draw(one)
+    spoil(artist(figure.axes))
+    with pytest.raises(AssertionError):
+        CHECKS[name](figure, one)
+
+
+@pytest.mark.parametrize("kind", ["run", "colour_run"])
+def test_the_animation_has_a_frame_for_every_step(kind, request, tmp_path, monkeypatch):
+    run, animation, drawn = request.getfixturevalue(kind), import_module("animation"), []
+    draw_frames = animation.frames
+    monkeypatch.setattr(animation, "frames", lambda one: drawn.extend(draw_frames(one)) or drawn)
+    time = opened(run).responses.t_out.min(axis=1)
+    monkeypatch.setattr(animation, "typical_image", lambda one: int(time.argmin()))  # a short film
+    assert animation.main([str(run), "--data", str(run.parent / "data"), "--out", str(tmp_path)]) == 0
+    film = Image.open(tmp_path / "animation.gif")
+    assert film.n_frames == len(drawn) == min(time.min() + 3, 99) + 1
+    for i, frame in enumerate(drawn):
+        film.seek(i)
+        assert np.abs(np.asarray(film.convert("RGB"), int) - np.asarray(frame, int)).mean() < 1
+    assert np.abs(np.asarray(drawn[-1], int) - np.asarray(drawn[0], int)).mean() > 1
+
+
+def test_no_backend_of_the_environment_is_used(run, tmp_path):
+    environment = {**os.environ, "MPLBACKEND": "module://no_such_backend"}
+    command = [sys.executable, str(FIGURES / "fig1.py"), str(run), "--out", str(tmp_path)]
+    subprocess.run(command, env=environment, check=True, timeout=120)
+    assert_not_blank(tmp_path / "fig1.png")
+
+
+# --------------------------------------------------------------------------------------------------- the whole set
 
 
 def test_all_figures_of_one_run(run, data_dir, tmp_path, capsys, monkeypatch):
-    """Without the data set, what needs no image is drawn all the same, and the rest is named."""
+    """Without the data set, whatever needs no image is drawn all the same, and the rest is named."""
     everything = import_module("draw_all")
     monkeypatch.delenv("S4NN_DATA", raising=False)
     out = tmp_path / "out"
@@ -59,7 +329,8 @@ def test_all_figures_of_one_run(run, data_dir, tmp_path, capsys, monkeypatch):
 
 
 def test_a_run_on_fashion_mnist(run, data_dir, tmp_path, monkeypatch):
-    """Its own figures, the names of its classes, and a folder beside that of the shipped runs."""
+    """It has its own figures, the names of its classes, and a folder apart from that of the shipped runs."""
+    run = shutil.copytree(run, tmp_path / "runs" / "run")
     record = json.loads((run / "record.json").read_text())
     record["config"]["data"]["dataset"] = "fashion-mnist"
     (run / "record.json").write_text(json.dumps(record))
@@ -75,13 +346,13 @@ def test_a_run_on_fashion_mnist(run, data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(everything, "OUT", tmp_path / "figures")
     monkeypatch.setattr(common, "OUT", tmp_path / "figures")
     monkeypatch.delenv("S4NN_DATA", raising=False)
-    monkeypatch.setattr("s4nn_ref.data.fetch", lambda *arguments: pytest.fail("a figure must not download"))
+    monkeypatch.setattr("s4nn_ref.data.idx.fetch", lambda *arguments: pytest.fail("a figure must not download"))
     assert everything.main([str(run), "--data", str(data_dir), "--out", str(tmp_path / "figures")]) == 0
-    assert (tmp_path / "figures" / f"{run.parent.name}-{run.name}" / "fig6.png").exists()
+    assert (tmp_path / "figures" / "runs-run" / "fig6.png").exists()
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, "animation", "draw_all"])
-def test_a_missing_or_foreign_record_is_one_line(name, tmp_path, capsys):
+def test_a_record_that_is_missing_or_not_ours_is_an_error_of_one_line(name, tmp_path, capsys):
     module = import_module(name)
     command = getattr(module, "main", None)
     if name in SCRIPTS:
@@ -101,27 +372,27 @@ def test_a_missing_or_foreign_record_is_one_line(name, tmp_path, capsys):
         assert "record.json" in error
 
 
-def test_figures_agree_with_the_record(run, data_dir):
-    one = import_module("common").Run(run, data_dir)
+def test_figures_agree_with_the_record(run):
+    one = opened(run)
     counts = import_module("fig4").confusion(one)
     selected = one.record["selected"]["test"]
-    accuracy = selected["accuracy_strict"]
-    assert np.trace(counts) / counts.sum() == pytest.approx(accuracy)
+    assert np.trace(counts) / counts.sum() == pytest.approx(selected["accuracy_strict"])
     assert (counts.sum(axis=1) == np.bincount(one.labels, minlength=10)).all()
-    aft = [None if a is None else pytest.approx(a) for a in selected["aft"]]
-    assert [None if a is None else row[c] for c, (row, a) in enumerate(
-        zip(import_module("fig2").mean_times(one), aft, strict=True))] == aft  # fmt: skip
+    assert import_module("fig2").mean_times(one).diagonal().tolist() == pytest.approx(selected["aft"])
 
 
-def test_stopping_at_the_end_changes_nothing(run, data_dir):
-    one = import_module("common").Run(run, data_dir)
+def test_stopping_at_the_end_changes_nothing(run):
+    one = opened(run)
     course = import_module("anytime").course(one)
-    figures = figures_of_merit(one.responses, one.labels)
-    assert course.accuracy[-1] == pytest.approx(figures["accuracy_strict"])
-    assert course.spikes[-1] == pytest.approx(figures["mrn"]["total"])
-    assert course.decided[-1] == pytest.approx(1 - figures["silent"])
+    metrics = metrics_of(one.responses, one.labels)
+    assert course.accuracy[-1] == pytest.approx(metrics["accuracy_strict"])
+    assert course.spikes[-1] == pytest.approx(metrics["mrn"]["total"])
+    assert course.decided[-1] == pytest.approx(1 - metrics["silent"])
     assert (np.diff(course.decided) >= 0).all()
     assert (np.diff(course.spikes) >= 0).all()
+
+
+# ------------------------------------------------------------------------------------------------ tables and records
 
 
 @pytest.fixture
@@ -153,6 +424,18 @@ def test_tables(results, run, tmp_path):
         assert {len(cells) for cells in row} == {len(row[0])}
 
 
+def test_table_1_holds_the_settings_of_the_experiments(tmp_path):
+    import_module("tables").table1(tmp_path, tmp_path)
+    head, *rows = csv.reader((tmp_path / "table1.csv").read_text().splitlines())
+    cells = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    assert cells["lambda"]["mnist"] == "10"
+    assert cells["lambda"]["mnist-plus"] == "none (first-spike)"
+    assert cells["threshold"]["mnist"] == "100"
+    assert cells["threshold"]["mnist-plus"] == "100; output 140 to 60, power 1"
+    assert cells["optimiser"]["fashion-plus"] == "muon, cosine"
+    assert cells["batch, epochs, padding"]["fashion-plus"] == "16, 22, same"
+
+
 def test_the_median_run(results):
     common = import_module("common")
     for seed, accuracy in enumerate((0.5, 0.9, 0.7)):
@@ -169,19 +452,27 @@ def test_tables_without_records_say_so(tmp_path, capsys):
     assert "s4nn train experiments/" in capsys.readouterr().err
 
 
+def test_the_page_of_results_is_what_the_records_say(tmp_path, capsys):
+    page = import_module("results")
+    assert page.main(["--check"]) == 0
+    (tmp_path / "results.md").write_text((FIGURES.parent / "docs" / "results.md").read_text() + "and more")
+    assert page.main(["--check", "--out", str(tmp_path / "results.md")]) == 2
+    assert "results.md" in capsys.readouterr().err
+    assert page.main(["--check", "--results", str(tmp_path)]) == 2
+    assert "s4nn train experiments/" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("experiments", "quoted"), [(["bs4nn"], "97.00 %"), (["s4nn"], "97.40 %"), (["s4nn", "mnist"], "99.30 %")]
 )
-def test_predecessors_stand_beside_what_is_quoted_of_them(experiments, quoted):
+def test_baselines_stand_beside_what_is_quoted_of_them(experiments, quoted):
     table = comparison_text([read_record(FIGURES.parent / "results" / name / "seed0") for name in experiments])
     row = next(line for line in table.splitlines() if "test accuracy (strict)" in line)
     assert [cell.strip() for cell in row.split("|")][2] == quoted
 
 
-def test_records_older_than_the_predecessors_are_of_ds4nn(run, tmp_path):
-    record = json.loads((run / "record.json").read_text())
-    del record["config"]["learning"]["algorithm"]
-    (tmp_path / "record.json").write_text(json.dumps(record))
-    common, old = import_module("common"), read_record(tmp_path)
-    assert common.Run(tmp_path, None).algorithm == "ds4nn"
-    assert comparison_text([old]) == comparison_text([read_record(run)])
+def test_records_older_than_the_baselines_are_of_ds4nn():
+    folder = FIGURES.parent / "results" / "mnist-literal" / "seed0"
+    assert "algorithm" not in json.loads((folder / "record.json").read_text())["config"]["learning"]
+    assert import_module("common").Run(folder).algorithm == "ds4nn"
+    assert "99.30 %" in comparison_text([read_record(folder)])

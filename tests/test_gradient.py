@@ -1,108 +1,144 @@
 """Backpropagation against finite differences of its linearised twin.
 
 The true forward pass is piecewise constant in the weights. Its twin moves firing times along the surrogate,
-u_i = t_i - k_i * sum_j causal_ij * ((w'_ij - w_ij) - w_ij * (u_j - t_j)), with causal masks, winners and surrogate
-factors k frozen at the true firing times; the gradient of its cost at w' = w is what Eqs. 7-12 claim to be.
+u_j = t_j - k_j * sum_i causal_ji * ((w'_ji - w_ji) - w_ji * (u_i - t_i)), with causal masks, winners and surrogate
+factors k frozen at the true firing times; the gradient of its cost at w' = w is what Eqs. 7-12 claim to be. The network
+and the plain loops of reference/ds4nn.py are both checked.
 """
 
 import numpy as np
 import pytest
+from drawn import has_both, random_network, random_times, reference_layers, shaped_as_weights
 
-from s4nn_ref.algorithms.ds4nn import target_times
-from s4nn_ref.network import Network
+from s4nn_ref.losses.relative_targets import target_times
+from s4nn_ref.neurons.surrogates import SURROGATES
+from s4nn_ref.reference import ds4nn
 
 T_MAX, V_TH = 30, 100.0
 
 
 def factor(v_peak, surrogate):
     """k of every neuron of a hidden layer."""
-    k = np.maximum(0.0, 1.0 - np.abs(v_peak - V_TH) / V_TH) if surrogate == "window" else np.ones_like(v_peak)
-    return np.where((v_peak >= V_TH) | (surrogate == "window"), k, 0.0)
+    window = np.maximum(0.0, 1.0 - np.abs(v_peak - V_TH) / V_TH)
+    fired, silent = {"fired": (1.0, 0.0), "window": (window, window), "window-silent": (1.0, window)}[surrogate]
+    return np.where(v_peak >= V_TH, fired, silent)
 
 
 def linearised(network, states, w_new, surrogate, image):
     """Displacements u - t of the output neurons for weights w_new, one image."""
     shift = np.zeros(network.input_shape)
     weights = iter(zip(network.w, w_new, strict=True))
-    for depth, layer in enumerate(network.layers):
+    for depth, spec in enumerate(network.specs):
         pre, post = states[depth], states[depth + 1]
-        if layer.kind == "pool":
-            y, x, c = np.indices(layer.shape_post)
-            dy, dx = np.divmod(post.winner[image], layer.window)
-            shift = shift[y * layer.window + dy, x * layer.window + dx, c]
+        if spec.kind == "pool":
+            y, x, c = np.indices(spec.shape_post)
+            dy, dx = np.divmod(post.winner[image], spec.window)
+            shift = shift[y * spec.window + dy, x * spec.window + dx, c]
             continue
         w, new = next(weights)
-        is_output = layer is network.layers[-1]
+        is_output = spec is network.specs[-1]
         # masks use the time of the peak: of the spike where the neuron fired; a silent output sees all spikes
-        t_i = np.minimum(post.t_post[image], T_MAX - 1) if is_output else post.t_peak[image]
-        k = np.ones(layer.shape_post) if is_output else factor(post.v_peak[image], surrogate)
-        geometry, moved = layer.geometry, np.zeros(layer.shape_post)
+        t_j = np.minimum(post.t_post[image], T_MAX - 1) if is_output else post.t_peak[image]
+        k = np.ones(spec.shape_post) if is_output else factor(post.v_peak[image], surrogate)
+        geometry, moved = spec.geometry, np.zeros(spec.shape_post)
         top, left = geometry.pad_top, geometry.pad_left
-        for y, x, m in np.ndindex(layer.shape_post):
+        for y, x, j in np.ndindex(spec.shape_post):
             total = 0.0
-            for ky, kx, c in np.ndindex(w.shape[1:]):
+            for ky, kx in np.ndindex(w.shape[1:3]):
                 yy, xx = y * geometry.stride + ky - top, x * geometry.stride + kx - left
                 if not (0 <= yy < geometry.height and 0 <= xx < geometry.width):
                     continue
-                t_j, t_peak_j = pre.t_post[image, yy, xx, c], pre.t_peak[image, yy, xx, c]
-                if t_j < T_MAX and t_j <= t_i[y, x, m]:
-                    total += new[m, ky, kx, c] - w[m, ky, kx, c]
-                if t_peak_j <= t_i[y, x, m]:
-                    total -= w[m, ky, kx, c] * shift[yy, xx, c]
-            moved[y, x, m] = -k[y, x, m] * total
+                t_i, t_peak_i = pre.t_post[image, yy, xx], pre.t_peak[image, yy, xx]
+                total += (new[j, ky, kx] - w[j, ky, kx]) @ ((t_i < T_MAX) & (t_i <= t_j[y, x, j]))
+                total -= w[j, ky, kx] @ np.where(t_peak_i <= t_j[y, x, j], shift[yy, xx], 0.0)
+            moved[y, x, j] = -k[y, x, j] * total
         shift = moved
     return shift.ravel()
 
 
-@pytest.mark.parametrize("surrogate", ["fired", "window"])
+class Case:
+    """A network, its states for two images, and an error of its outputs."""
+
+    def __init__(self, structure, seed=20):
+        self.rng = np.random.default_rng(seed)
+        shape = (6, 6, 2) if structure.startswith("72") else (12, 12, 1)
+        padding = "same" if "P2" in structure else "valid"
+        self.network = random_network(
+            self.rng, structure, shape, T_MAX, dtype=np.float64, padding=padding, pool_ties="potential"
+        )
+        self.t_in = random_times(self.rng, 2, shape, T_MAX)
+        self.states = self.network.forward(self.t_in)
+        t_out = self.states[-1].t_post.reshape(2, -1)
+        self.e = t_out - target_times(t_out, np.array([1, 3]), 4, T_MAX)
+
+    def directions(self, layer):
+        """A random direction in the weights of one layer."""
+        directions = [np.zeros_like(w) for w in self.network.w]
+        directions[layer] = self.rng.normal(size=self.network.w[layer].shape)
+        return directions
+
+    def slope_of_the_twin(self, directions, surrogate, h=1e-4):
+        """Change of the twin's cost along directions in the weights."""
+
+        def cost(scale):
+            w_new = [w + scale * d for w, d in zip(self.network.w, directions, strict=True)]
+            moved = [linearised(self.network, self.states, w_new, surrogate, b) for b in range(2)]
+            return 0.5 * ((self.e + np.array(moved)) ** 2).sum()
+
+        return (cost(h) - cost(-h)) / (2 * h)
+
+    def gradient_of_the_network(self, surrogate):
+        grad = self.network.gradients()
+        self.network.backward(self.states, self.e, grad, surrogate, "none")
+        return [g.sum(axis=0) for g in shaped_as_weights(grad, self.network.w)]
+
+    def gradient_of_the_document(self, surrogate):
+        layers, total = reference_layers(self.network), 0
+        for t_in, e in zip(self.t_in, self.e, strict=True):
+            states = ds4nn.forward(t_in, layers, V_TH, T_MAX, True)
+            dw = ds4nn.backward(states, layers, e, V_TH, T_MAX, surrogate, "none", True)
+            total = total + np.array([one for one in dw if one is not None], object)
+        return list(total)
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("structure", ["3C3-P2-4C3-P2-5", "3C3S2-4C2-6-5", "72-6-5"])
 def test_gradient_equals_that_of_the_linearised_twin(structure, surrogate):
-    rng = np.random.default_rng(20)
-    shape = (6, 6, 2) if structure.startswith("72") else (12, 12, 1)
-    padding = "same" if "P2" in structure else "valid"
-    network = Network(structure, shape, T_MAX, V_TH, padding, "potential", dtype=np.float64)
-    network.initialise([(-30, 70)] * len(network.w), rng)
-    n = 2
-    t_in = np.where(rng.random((n, *shape)) < 0.4, T_MAX, rng.integers(0, T_MAX, (n, *shape))).astype(np.int16)
-    states = network.forward(t_in)
-    t_out = states[-1].t_post.reshape(n, -1)
-    targets = target_times(t_out, np.array([1, 3]), 4, T_MAX)
-    e = t_out - targets
-    grad = network.gradients()
-    network.backward(states, e, grad, surrogate, "none")
-    gradient = [g.sum(axis=0).T.reshape(w.shape) for g, w in zip(grad, network.w, strict=True)]
+    case = Case(structure)
+    for layer, state in zip(case.network.layers, case.states[1:], strict=True):
+        assert has_both(state.t_post, T_MAX) or not layer.weighted
+    gradient, document = case.gradient_of_the_network(surrogate), case.gradient_of_the_document(surrogate)
     assert all(np.abs(g).max() > 0 for g in gradient)
+    for layer in range(len(case.network.w)):
+        directions = case.directions(layer)
+        numeric = case.slope_of_the_twin(directions, surrogate)
+        assert (gradient[layer] * directions[layer]).sum() == pytest.approx(numeric, rel=1e-6)
+        assert (document[layer] * directions[layer]).sum() == pytest.approx(numeric, rel=1e-6)
 
-    def twin_cost(scale, directions):
-        w_new = [w + scale * d for w, d in zip(network.w, directions, strict=True)]
-        return sum(
-            0.5 * ((e[b] + linearised(network, states, w_new, surrogate, b)) ** 2).sum() for b in range(n)
-        )  # fmt: skip
 
-    for layer in range(len(network.w)):
-        directions = [np.zeros_like(w) for w in network.w]
-        directions[layer] = rng.normal(size=network.w[layer].shape)
-        h = 1e-4
-        numeric = (twin_cost(h, directions) - twin_cost(-h, directions)) / (2 * h)
-        analytic = (gradient[layer] * directions[layer]).sum()
-        assert analytic == pytest.approx(numeric, rel=1e-6)
+@pytest.mark.parametrize("other", [s for s in SURROGATES if s != "window-silent"])
+def test_the_check_fails_for_another_surrogate(other):
+    """Silent neurons and fired ones both have their share in the gradient of "window-silent"."""
+    case = Case("3C3-P2-4C3-P2-5")
+    wrong, directions = case.gradient_of_the_network(other), case.directions(0)
+    numeric = case.slope_of_the_twin(directions, "window-silent")
+    assert (wrong[0] * directions[0]).sum() != pytest.approx(numeric, rel=1e-3)
 
 
 def test_the_check_fails_for_a_wrong_mask():
     """Weight gradients that ignore causality must not pass for the right ones."""
-    network = Network("72-6-5", (6, 6, 2), T_MAX, V_TH, dtype=np.float64)
-    rng = np.random.default_rng(21)
-    network.initialise([(-5, 30), (-40, 70)], rng)
-    t_in = rng.integers(0, T_MAX + 1, (1, 6, 6, 2)).astype(np.int16)
-    states = network.forward(t_in)
-    e = rng.normal(size=(1, 5))
-    grad = network.gradients()
-    network.backward(states, e, grad, "fired", "none")
-    direction = rng.normal(size=network.w[0].shape)
-    moved = linearised(network, states, [network.w[0] + 1e-3 * direction, network.w[1]], "fired", 0)
-    right = (moved / 1e-3) @ e[0]
-    gradient = grad[0].sum(axis=0).T.reshape(direction.shape)
-    assert (gradient * direction).sum() == pytest.approx(right, rel=1e-6)
-    # every synapse of a neuron that fired takes its error, however late the input
-    acausal = np.where(gradient != 0, gradient, gradient.min(axis=(1, 2, 3), keepdims=True))
-    assert (acausal * direction).sum() != pytest.approx(right, rel=1e-2)
+    case = Case("72-6-5")
+    gradient, directions = case.gradient_of_the_network("fired"), case.directions(0)
+    right = case.slope_of_the_twin(directions, "fired")
+    assert (gradient[0] * directions[0]).sum() == pytest.approx(right, rel=1e-6)
+    case.states[0].t_post[...] = 0  # as if every input came before every spike
+    acausal = case.gradient_of_the_network("fired")
+    assert (acausal[0] * directions[0]).sum() != pytest.approx(right, rel=1e-2)
+
+
+def test_the_check_fails_for_exchanged_neurons():
+    """The gradient of one neuron must not pass for another's: the index order of w_ji."""
+    case = Case("72-6-5")
+    gradient, directions = case.gradient_of_the_network("window-silent"), case.directions(1)
+    numeric = case.slope_of_the_twin(directions, "window-silent")
+    assert (gradient[1][::-1] * directions[1]).sum() != pytest.approx(numeric, rel=1e-2)

@@ -1,4 +1,4 @@
-"""The authors' protocol: what the summary of a run's test figures says, and that a run leaves it."""
+"""The authors' protocol: the summary of a run's test accuracies, and what a run writes."""
 
 import json
 import sys
@@ -10,16 +10,14 @@ from protocol import COUNTS, main, summary
 
 
 def test_summary_by_hand():
-    history = [{"test": dict.fromkeys(COUNTS, figure)} for figure in (0.25, 0.75, 0.75, 0.5)]
-    for figures in summary(history).values():
-        assert figures == {"best": 0.75, "epoch": 2, "last": 0.5, "late_mean": 0.5625}
-    late = summary([{"test": dict.fromkeys(COUNTS, figure)} for figure in [1.0] + 10 * [0.5]])
+    history = [{"test": dict.fromkeys(COUNTS, accuracy)} for accuracy in (0.25, 0.75, 0.75, 0.5)]
+    for found in summary(history).values():
+        assert found == {"best": 0.75, "epoch": 2, "last": 0.5, "late_mean": 0.5625}
+    late = summary([{"test": dict.fromkeys(COUNTS, accuracy)} for accuracy in [1.0] + 10 * [0.5]])
     assert late["accuracy_strict"] == {"best": 1.0, "epoch": 1, "last": 0.5, "late_mean": 0.5}
 
 
-def test_a_run_learns_from_all_images_and_reads_the_test_set_every_epoch(
-    tmp_path, tiny_toml, data_dir, monkeypatch, capsys
-):
+def test_a_run_reads_the_test_set_every_epoch(tmp_path, tiny_toml, data_dir, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = [str(tiny_toml), "--epochs", "2", "--data", str(data_dir), "--out", str(tmp_path / "a")]
     assert main(arguments) == 0

@@ -1,4 +1,4 @@
-"""The script that measures how much of a gradient is one direction."""
+"""The script that measures how much of a gradient lies in one direction."""
 
 import sys
 from pathlib import Path
@@ -25,17 +25,17 @@ def test_a_line_for_every_layer(tiny_toml, data_dir, capsys):
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["layer", "8C3", "8C3", "10"]
-    assert main(arguments) == 0  # the weights of the first time
+    assert main(arguments) == 0  # the same weights again
     assert capsys.readouterr().out.splitlines() == lines
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--images", "0"], "at least 1"), (["--data", "nowhere"], "no folder"), (["--weights", "mnist.npz"], "64C3")],
+    [(["--images", "0"], "at least 1"), (["--data", "nowhere"], "not a folder"), (["--weights", "mnist.npz"], "64C3")],
 )
 def test_what_cannot_be_measured_is_refused(tiny_toml, data_dir, arguments, message, capsys):
     weights = str(Path(__file__).parent.parent / "weights" / "mnist.npz")
-    arguments = [weights if a == "mnist.npz" else a for a in arguments]
+    arguments = [weights if argument == "mnist.npz" else argument for argument in arguments]
     assert main([str(tiny_toml), "--data", str(data_dir), *arguments]) == 2
     assert message in capsys.readouterr().err
     tiny_toml.write_text(online_toml("s4nn"))

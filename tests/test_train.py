@@ -1,22 +1,26 @@
-"""Learning: the optimiser against its formulas, exact resumption, independence of threads."""
+"""Learning: optimisers against their formulas, exact resumption, independence of threads and of the engine."""
 
 import os
+import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numba
 import numpy as np
 import pytest
 from conftest import TINY, online_toml
 
-from s4nn_ref.config import OptimiserConfig, read_config
-from s4nn_ref.data import load
+from s4nn_ref.app.record import RECORD_FORMAT
+from s4nn_ref.app.session import Options, train
+from s4nn_ref.app.storage import read_weights, write_weights
+from s4nn_ref.config import read_config
+from s4nn_ref.data.dataset import load
 from s4nn_ref.errors import InputError
-from s4nn_ref.optimiser import Optimiser, polar_factor, rate
-from s4nn_ref.record import RECORD_FORMAT
-from s4nn_ref.session import train
-from s4nn_ref.storage import read_npz, read_weights, write_json, write_npz, write_weights
-from s4nn_ref.train import Progress, Training, split_validation
+from s4nn_ref.files import read_npz, write_json, write_npz
+from s4nn_ref.schedules import Constant, Cosine, Course, Exponential, Step
+from s4nn_ref.training.loop import Progress, Training, split_validation
+from s4nn_ref.training.optimisers import Adam, Muon, Optimiser, Sgd, polar_factor
 
 
 def plain_adam(w, gradients, eta, decay, beta1=0.9, beta2=0.999, eps=1e-8):
@@ -37,20 +41,26 @@ def problem():
     return w, shards
 
 
-def optimise(config, w, shards, steps_in_epoch=2, epochs=5, n_images=4):
-    parameters = w.copy()
-    optimiser = Optimiser(config, parameters, [slice(0, 9000)], steps_in_epoch, epochs)
+def weights_in_layers(w, *ends):
+    """What an optimiser knows of a network: its weights, and where each layer's end."""
+    slices = [slice(begin, end) for begin, end in zip((0, *ends), ends, strict=False)]
+    return SimpleNamespace(parameters=w.copy(), slices=slices)
+
+
+def optimise(settings, w, shards, updates_in_epoch=2, epochs=5, n_images=4):
+    """An optimiser after an update for each of the shards' sums, and the weights."""
+    network = weights_in_layers(w, 9000)
+    optimiser = Optimiser(settings, network, updates_in_epoch, epochs)
     for step in shards:
         grad = step.reshape(3, 90, 100).copy()
         optimiser.update([grad], n_images)
         assert not grad.any()  # zeroed for the next batch
-    return optimiser, parameters
+    return optimiser, network.parameters
 
 
 def test_adam_equals_its_formula(problem):
     w, shards = problem
-    config = OptimiserConfig(eta=(0.1,), schedule="constant", weight_decay=(0.01,))
-    _, parameters = optimise(config, w, shards)
+    _, parameters = optimise(Adam(eta=(0.1,), schedule=Constant(), weight_decay=(0.01,)), w, shards)
     expected = plain_adam(w, shards.sum(axis=1) / 4, 0.1, 0.01)
     np.testing.assert_allclose(parameters, expected, rtol=1e-10)
 
@@ -58,25 +68,25 @@ def test_adam_equals_its_formula(problem):
 def test_layers_have_rates_and_decays_of_their_own():
     rng = np.random.default_rng(34)
     w, shards = rng.normal(size=500), rng.normal(size=(5, 3, 500))
-    config = OptimiserConfig(eta=(0.1, 0.3), beta1=0.8, beta2=0.99, schedule="constant", weight_decay=(0.01, 0.5))
-    parameters = w.copy()
-    optimiser = Optimiser(config, parameters, [slice(0, 200), slice(200, 500)], 2, 5)
+    settings = Adam(eta=(0.1, 0.3), beta1=0.8, beta2=0.99, schedule=Constant(), weight_decay=(0.01, 0.5))
+    network = weights_in_layers(w, 200, 500)
+    optimiser = Optimiser(settings, network, 2, 5)
     for step in shards:
         optimiser.update([step[:, :200].reshape(3, 20, 10).copy(), step[:, 200:].reshape(3, 10, 30).copy()], 4)
     mean = shards.sum(axis=1) / 4
     first = plain_adam(w[:200], mean[:, :200], 0.1, 0.01, beta1=0.8, beta2=0.99)
     second = plain_adam(w[200:], mean[:, 200:], 0.3, 0.5, beta1=0.8, beta2=0.99)
-    np.testing.assert_allclose(parameters, np.concatenate([first, second]), rtol=1e-10)
+    np.testing.assert_allclose(network.parameters, np.concatenate([first, second]), rtol=1e-10)
 
 
 def test_sgd_equals_its_formula(problem):
     w, shards = problem
-    config = OptimiserConfig(eta=(0.1,), rule="sgd", beta1=0.5, schedule="constant")
-    _, parameters = optimise(config, w, shards)
+    settings = Sgd(eta=(0.1,), momentum=0.5, weight_decay=(0.02,), schedule=Constant())
+    _, parameters = optimise(settings, w, shards)
     momentum, expected = 0.0, w.copy()
     for g in shards.sum(axis=1) / 4:
         momentum = 0.5 * momentum + g
-        expected -= 0.1 * momentum
+        expected -= 0.1 * (momentum + 0.02 * expected)
     np.testing.assert_allclose(parameters, expected, rtol=1e-10)
 
 
@@ -85,11 +95,9 @@ def test_muon_equals_its_formula(shape):
     """D31: momentum, whose singular values are made equal, for the hidden layer; Adam for the output layer."""
     rng, n = np.random.default_rng(31), 2000
     w, shards = rng.normal(size=n + 50), rng.normal(size=(5, 3, n + 50))
-    config = OptimiserConfig(
-        eta=(0.1, 0.2), rule="muon", beta1=0.8, schedule="constant", weight_decay=(0.01, 0.02), ema=0.6
-    )
-    parameters = w.copy()
-    optimiser = Optimiser(config, parameters, [slice(0, n), slice(n, n + 50)], 2, 5)
+    settings = Muon(eta=(0.1, 0.2), beta1=0.8, schedule=Constant(), weight_decay=(0.01, 0.02), ema=0.6)
+    network = weights_in_layers(w, n, n + 50)
+    optimiser, parameters = Optimiser(settings, network, 2, 5), network.parameters
     hidden, momentum, mean = w[:n].reshape(shape), np.zeros(shape), w.copy()
     for step, g in enumerate(shards, 1):
         grad = [g[:, :n].reshape(3, *shape).copy(), g[:, n:].reshape(3, 10, 5).copy()]
@@ -103,20 +111,23 @@ def test_muon_equals_its_formula(shape):
     np.testing.assert_allclose(parameters[:n].reshape(shape), hidden, rtol=1e-10)
     output = plain_adam(w[n:], shards[:, :, n:].sum(axis=1) / 4, 0.2, 0.02, beta1=0.8)
     np.testing.assert_allclose(parameters[n:], output, rtol=1e-10)
-    np.testing.assert_allclose(optimiser.w_mean, mean, rtol=1e-10)
+    np.testing.assert_allclose(optimiser.average, mean, rtol=1e-10)
 
 
 def test_a_step_along_polar_factors_does_not_depend_on_the_matrix_librarys_threads():
     program = """if True:
         import sys, numpy as np
-        from s4nn_ref.config import OptimiserConfig
-        from s4nn_ref.optimiser import Optimiser
+        from types import SimpleNamespace
+        from s4nn_ref.schedules import Constant
+        from s4nn_ref.training.optimisers import Muon, Optimiser
         r, shapes = np.random.default_rng(33), ((1152, 128), (9, 128), (20, 10))
         ends = np.cumsum([0] + [rows * maps for rows, maps in shapes]).tolist()
         w = np.zeros(ends[-1], np.float32)
-        slices = [slice(*ends[k : k + 2]) for k in range(3)]
-        optimiser = Optimiser(OptimiserConfig(rule="muon", eta=(0.1,) * 3, weight_decay=(0.0,) * 3), w, slices, 1, 1)
+        network = SimpleNamespace(parameters=w, slices=[slice(*ends[k : k + 2]) for k in range(3)])
+        settings = Muon(eta=(0.1,) * 3, weight_decay=(0.0,) * 3, schedule=Constant())
+        optimiser = Optimiser(settings, network, 1, 1)
         optimiser.update([r.normal(size=(1, *shape)).astype(np.float32) for shape in shapes], 1)
+        assert (w != 0).mean() > 0.9
         sys.stdout.buffer.write(w.tobytes())"""
     outputs = [
         subprocess.run(
@@ -148,48 +159,69 @@ def test_the_polar_factor_of_what_has_none():
 
 def test_weight_average(problem):
     w, shards = problem
+    settings = Adam(ema=0.6, schedule=Constant())
     path, mean = [], w.copy()
     for n in range(1, 6):
-        path.append(optimise(OptimiserConfig(ema=0.6, schedule="constant"), w, shards[:n])[1])
+        path.append(optimise(settings, w, shards[:n])[1])
     for n, current in enumerate(path, 1):
         keep = min(0.6, (1 + n) / (10 + n))
         mean = keep * mean + (1 - keep) * current
-    optimiser, _ = optimise(OptimiserConfig(ema=0.6, schedule="constant"), w, shards)
-    np.testing.assert_allclose(optimiser.w_mean, mean, rtol=1e-10)
+    optimiser, _ = optimise(settings, w, shards)
+    np.testing.assert_allclose(optimiser.average, mean, rtol=1e-10)
+    optimiser, parameters = optimise(Adam(schedule=Constant()), w, shards)
+    assert optimiser.average is parameters  # without an average the weights themselves are evaluated
 
 
 @pytest.mark.parametrize(
-    ("keys", "expected"),
+    ("schedule", "expected"),
     [
-        ({"schedule": "step", "decay_every": 2}, [1, 1, 0.9, 0.9, 0.81]),  # x 0.9 every 2 epochs
-        ({"schedule": "exponential", "decay": 0.5}, [1, 0.5, 0.25, 0.125, 0.0625]),
-        ({"schedule": "cosine"}, [0.5 * (1 + np.cos(np.pi * epoch / 5)) for epoch in range(5)]),
-        ({"schedule": "constant"}, [1] * 5),
-        ({"schedule": "constant", "warmup": 2}, [1 / 8, 5 / 8, 1, 1, 1]),
+        (Step(decay_every=2), [1, 1, 0.9, 0.9, 0.81]),  # x 0.9 every 2 epochs
+        (Step(decay=0.5, decay_every=1), [1, 0.5, 0.25, 0.125, 0.0625]),
+        (Exponential(decay=0.5), [1, 0.5, 0.25, 0.125, 0.0625]),
+        (Cosine(), [0.5 * (1 + np.cos(np.pi * epoch / 5)) for epoch in range(5)]),
+        (Constant(), [1] * 5),
     ],
 )
-def test_schedules(keys, expected):
-    rates = [rate(OptimiserConfig(**keys), 4 * epoch, steps_in_epoch=4, steps=20) for epoch in range(5)]
-    assert rates == pytest.approx(expected)
+def test_schedules(schedule, expected):
+    course = Course(schedule, updates_in_epoch=4, epochs=5, step=np.zeros((), np.int64))
+    factors = [course.next_factor() for _ in range(20)]
+    assert factors[::4] == pytest.approx(expected)
+    assert course.step == 20
+    if isinstance(schedule, Cosine):  # falls with every update, the others with the epoch
+        assert (np.diff(factors) < 0).all()
+    else:
+        assert factors == pytest.approx(np.repeat(expected, 4))
+
+
+def test_the_schedule_steers_the_optimiser(problem):
+    w, shards = problem
+    _, parameters = optimise(Sgd(eta=(0.1,), schedule=Exponential(decay=0.5)), w, shards)
+    rates = 0.1 * np.array([1, 1, 0.5, 0.5, 0.25])  # two updates in an epoch
+    np.testing.assert_allclose(parameters, w - np.tensordot(rates, shards.sum(axis=1) / 4, 1), rtol=1e-10)
 
 
 @pytest.fixture
 def training(data_dir, tiny_toml):
     def make(**changes):
-        config = read_config(tiny_toml).with_training(**changes)
+        config = read_config(tiny_toml).changed("training", **changes)
         learn, validate = split_validation(load("tiny", "train", data_dir), config)
         return Training(config, learn, validate)
 
     return make
 
 
-def tiny_with(error: str, rule: str) -> str:
-    text = TINY.replace("[learning]", f'[learning]\nerror = "{error}"')
+def with_loss(text: str, loss: str) -> str:
+    """An experiment with another loss of default keys."""
+    return text.replace("lam = 30\nhinge = true", f'loss = "{loss}"')
+
+
+def tiny_with(loss: str, rule: str) -> str:
+    text = TINY if loss == "relative-targets" else with_loss(TINY, loss)
     return text.replace("[optimiser]", f'[optimiser]\nrule = "{rule}"')
 
 
 class StopAfter(Progress):
-    """Ask for a stop, as Ctrl-C does, after so many batches."""
+    """Ask for a stop, as Ctrl-C does, after a number of batches."""
 
     def __init__(self, batches):
         self.left = batches
@@ -197,8 +229,6 @@ class StopAfter(Progress):
     def batch(self, images, cost, accuracy):
         self.left -= 1
         if self.left == 0:
-            import signal
-
             signal.raise_signal(signal.SIGINT)
 
 
@@ -206,14 +236,28 @@ def state(t):
     return [*t.algorithm.state().values(), t.best]
 
 
+def assert_equal_runs(whole, second):
+    """Two finished runs agree to the bit, and did learn."""
+    for a, b in zip(state(whole), state(second), strict=True):
+        assert a.tobytes() == b.tobytes()
+    assert without_times(whole.history) == without_times(second.history)
+    assert second.best_epoch == whole.best_epoch
+    w_abs_mean = [row["w_abs_mean"] for row in whole.history]
+    assert len(w_abs_mean) == 3
+    assert w_abs_mean[0] != w_abs_mean[1] != w_abs_mean[2]
+
+
 def without_times(history):
     return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in history]
 
 
-@pytest.mark.parametrize(("error", "rule"), [("target", "adam"), ("race", "muon")])
-@pytest.mark.parametrize("stop_after", [1, 22, 23, 50])  # first batch, before, at and behind an epoch's end
-def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml, stop_after, error, rule):
-    tiny_toml.write_text(tiny_with(error, rule))
+LOSS_AND_RULE = [("relative-targets", "adam"), ("first-spike", "muon"), ("cross-entropy", "sgd")]
+
+
+@pytest.mark.parametrize(("loss", "rule"), LOSS_AND_RULE)
+@pytest.mark.parametrize("stop_after", [1, 21, 22, 50])  # first batch, before and at an epoch's end, later
+def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml, stop_after, loss, rule):
+    tiny_toml.write_text(tiny_with(loss, rule))
     whole = training()
     assert whole.run(tmp_path / "whole.npz", Progress())
     assert whole.batches == 22
@@ -221,16 +265,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(training, tmp_path, tiny_toml
     assert not first.run(tmp_path / "part.npz", StopAfter(stop_after))
     second = training()
     second.restore(tmp_path / "part.npz")
-    assert second.algorithm.optimiser.step == stop_after
+    assert second.algorithm.optimiser.course.step == stop_after
     assert second.run(tmp_path / "part.npz", Progress())
-    for a, b in zip(state(whole), state(second), strict=True):
-        assert a.tobytes() == b.tobytes()
-    assert without_times(whole.history) == without_times(second.history)
-    assert second.best_epoch == whole.best_epoch
+    assert_equal_runs(whole, second)
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "key", "order"), [("s4nn", "revive = 0.9", "file"), ("bs4nn", "fact = 12", "drawn")]
+    ("algorithm", "key", "order"),
+    [("s4nn", "reinitialise = 0.9", "file"), ("bs4nn", "factor = 12", "with-replacement")],
 )
 @pytest.mark.parametrize("stop_after", [1, 3, 5])
 def test_a_resumed_online_run_equals_an_uninterrupted_one(
@@ -244,26 +286,25 @@ def test_a_resumed_online_run_equals_an_uninterrupted_one(
     assert not first.run(tmp_path / "part.npz", StopAfter(stop_after))
     second.restore(tmp_path / "part.npz")
     assert second.run(tmp_path / "part.npz", Progress())
-    for a, b in zip(state(whole), state(second), strict=True):
-        assert a.tobytes() == b.tobytes()
-    assert without_times(whole.history) == without_times(second.history)
-    # what was judged last is what is stored: no neuron starts anew behind the last epoch
+    assert_equal_runs(whole, second)
+    # what was judged last is what is stored: no neuron is re-initialised after the last epoch
     np.testing.assert_array_equal(whole.best, whole.algorithm.parameters())
 
 
 def test_orders(training, tiny_toml):
     orders = {}
-    for order in ("file", "drawn", "shuffled"):
+    for order in ("file", "with-replacement", "shuffled"):
         tiny_toml.write_text(online_toml("s4nn", order=order))
         orders[order] = training()._order()
     assert orders["file"].tolist() == list(range(260))
     assert sorted(orders["shuffled"]) == list(range(260))
     assert orders["shuffled"].tolist() != list(range(260))
-    assert 100 < len(set(orders["drawn"])) < 220  # with replacement: 1 - 1 / e of them
+    assert len(orders["with-replacement"]) == 260
+    assert 100 < len(set(orders["with-replacement"])) < 220  # 1 - 1 / e of them
 
 
 def test_augmentation_ends(training, tiny_toml, monkeypatch):
-    """D14: behind augment.epochs epochs the images are as they are, or mirrored."""
+    """D14: after augment.epochs epochs the images are as they are, or mirrored."""
     seen = []
     tiny_toml.write_text(TINY.replace("[augment]", "[augment]\nepochs = 2\nflip = true"))
     run = training()
@@ -280,9 +321,9 @@ def test_augmentation_ends(training, tiny_toml, monkeypatch):
     assert all(bytes(image) in known | mirrored for batch in seen[44:] for image in batch)
 
 
-@pytest.mark.parametrize(("error", "rule"), [("target", "adam"), ("race", "muon")])
-def test_threads_and_seed(training, tmp_path, tiny_toml, error, rule):
-    tiny_toml.write_text(tiny_with(error, rule))
+@pytest.mark.parametrize(("loss", "rule"), LOSS_AND_RULE)
+def test_threads_and_seed(training, tmp_path, tiny_toml, loss, rule):
+    tiny_toml.write_text(tiny_with(loss, rule))
     assert numba.get_num_threads() > 1  # conftest.py sees to it
     threads, results = numba.get_num_threads(), []
     try:
@@ -307,20 +348,57 @@ def test_a_run_without_validation(training, tmp_path, tiny_toml, select):
     assert "validation" not in run.history[0]
 
 
-def test_the_race_trains_a_network_without_hidden_layer(training, tmp_path, tiny_toml):
-    text = TINY.replace("8C3-P2-8C3-P2-10", "784-10").replace("[[-60, 80], [-30, 30], [-2, 2]]", "[[-5, 5]]")
-    text = text.replace("[0.4, 0.2, 0.02]", "0.5").replace("[learning]", '[learning]\nerror = "race"')
-    tiny_toml.write_text(text.replace("epochs = 3", "epochs = 8"))
-    run = training()
-    run.run(tmp_path / "c.npz", Progress())
-    assert run.history[-1]["train_accuracy"] > 0.5
+def with_online_rates(algorithm, **keys):
+    keys = {"eta": 0.5, **keys} if algorithm == "s4nn" else {"eta": 0.2, "factor": 12, **keys}
+    return online_toml(algorithm, "\n".join(f"{key} = {value}" for key, value in keys.items()), structure="784-40-10")
 
 
-def test_it_learns(training, tmp_path):
-    run = training(epochs=25)
+# an experiment, its epochs, and the accuracy on its 260 images at the end; measured: 57, 39, 86 and 64 %
+LEARNING = {
+    "relative-targets": (TINY, 25, 0.5),
+    "first-spike": (with_loss(TINY, "first-spike"), 10, 0.33),
+    "s4nn": (with_online_rates("s4nn"), 20, 0.8),
+    "bs4nn": (with_online_rates("bs4nn"), 20, 0.55),
+}
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_it_learns(training, tmp_path, tiny_toml, name):
+    text, epochs, reached = LEARNING[name]
+    tiny_toml.write_text(text)
+    run = training(epochs=epochs)
+    weights = run.algorithm.network.w if run.config.algorithm == "ds4nn" else run.algorithm.w
+    before = [w.copy() for w in weights]
     run.run(tmp_path / "c.npz", Progress())
+    for w, start in zip(weights, before, strict=True):
+        assert (w != start).mean() > 0.6  # border pixels send no spikes
+        assert np.abs(w - start).mean() > 0.1
     # the cost says little at first: a silent output layer has hardly an error to tell of
-    assert run.history[0]["train_accuracy"] < 0.2 < 0.5 < run.history[-1]["train_accuracy"]
+    first, last = run.history[0], run.history[-1]
+    assert first["train_accuracy"] < 0.2 < reached < last["train_accuracy"]
+    assert first["validation"]["accuracy_strict"] + 0.1 < last["validation"]["accuracy_strict"]
+
+
+# measured at the end: 84, 83, 53, 76 and 72 %
+@pytest.mark.parametrize(
+    ("loss", "reached"),
+    [
+        ('"relative-targets"\nlam = 30\nhinge = true', 0.78),
+        ('"first-spike"', 0.78),
+        ('"cross-entropy"\nvariable = "t"', 0.47),
+        ('"cross-entropy"\nvariable = "z"', 0.7),
+        ('"s4nn-targets"', 0.66),
+    ],
+)
+def test_every_loss_trains_a_network_without_hidden_layer(training, tmp_path, tiny_toml, loss, reached):
+    text = TINY.replace("lam = 30\nhinge = true", f"loss = {loss}").replace("[0.4, 0.2, 0.02]", "0.2")
+    text = text.replace("8C3-P2-8C3-P2-10", "784-10").replace("[[-60, 80], [-30, 30], [-2, 2]]", "[[-2, 2]]")
+    tiny_toml.write_text(text)
+    run = training(epochs=12)
+    before = run.algorithm.network.parameters.copy()
+    run.run(tmp_path / "c.npz", Progress())
+    assert (run.algorithm.network.parameters != before).mean() > 0.7
+    assert run.history[0]["train_accuracy"] < 0.45 < reached < run.history[-1]["train_accuracy"]
 
 
 def test_split_is_disjoint_and_whole(data_dir, tiny_toml):
@@ -329,17 +407,17 @@ def test_split_is_disjoint_and_whole(data_dir, tiny_toml):
     together = np.concatenate([learn.images, validate.images])
     assert sorted(map(bytes, together)) == sorted(map(bytes, dataset.images))
     assert (len(learn.labels), len(validate.labels)) == (260, 40)
-    other, _ = split_validation(dataset, read_config(tiny_toml).with_training(seed=1))
+    other, _ = split_validation(dataset, read_config(tiny_toml).changed("training", seed=1))
     assert other.images.tobytes() != learn.images.tobytes()
 
 
 def test_a_checkpoint_of_another_experiment_is_refused(training, tmp_path, tiny_toml):
     run = training(epochs=1)
     run.run(tmp_path / "c.npz", Progress())
-    with pytest.raises(InputError, match="another experiment: training was"):
+    with pytest.raises(InputError, match=r"another experiment: training\.epochs was 1, now 2;"):
         training(epochs=2).restore(tmp_path / "c.npz")
     tiny_toml.write_text(TINY.replace("lam = 30", "lam = 31"))
-    with pytest.raises(InputError, match="another experiment: learning was"):
+    with pytest.raises(InputError, match=r"another experiment: learning\.lam was 30\.0, now 31\.0;"):
         training(epochs=1).restore(tmp_path / "c.npz")
     tiny_toml.write_text(TINY)
     other = training(epochs=1)
@@ -349,7 +427,7 @@ def test_a_checkpoint_of_another_experiment_is_refused(training, tmp_path, tiny_
 
 
 def test_files_of_another_version_say_what_to_do(training, tmp_path, tiny_toml, data_dir):
-    """A checkpoint, weights and a record whose experiment has a key that is gone."""
+    """A checkpoint, weights and a record whose experiment has a section that is gone."""
     run, config = training(epochs=1), read_config(tiny_toml)
     run.run(tmp_path / "checkpoint.npz", Progress())
     write_weights(tmp_path / "weights.npz", config, run.best)
@@ -357,12 +435,32 @@ def test_files_of_another_version_say_what_to_do(training, tmp_path, tiny_toml, 
     for name in ("checkpoint.npz", "weights.npz"):
         arrays, meta = read_npz(tmp_path / name)
         write_npz(tmp_path / name, arrays, {**meta, "config": {**meta["config"], "gone": {"key": 1}}})
-    with pytest.raises(InputError, match=r"checkpoint.npz: .*gone.*another version.*--force"):
+    with pytest.raises(InputError, match=r"checkpoint\.npz .*gone.*--force"):
         training(epochs=1).restore(tmp_path / "checkpoint.npz")
-    with pytest.raises(InputError, match=r"weights.npz: .*gone.*another version"):
+    with pytest.raises(InputError, match=r"weights\.npz: .*gone.*another version"):
         read_weights(tmp_path / "weights.npz")
-    with pytest.raises(InputError, match=r"record.json: .*gone.*another version.*--force"):
-        train(tiny_toml, data_dir, out=tmp_path, resume=True)
+    with pytest.raises(InputError, match=r"record\.json: .*gone.*another version.*--force"):
+        train(tiny_toml, Options(data=data_dir, out=tmp_path, resume=True))
+
+
+def test_a_checkpoint_of_an_older_release_says_what_to_do(training, tmp_path):
+    run = training(epochs=1)
+    state = {"parameters": run.algorithm.network.parameters, "best": run.best}
+    meta = {"format": "s4nn_ref checkpoint 3", "config": {}, "epoch": 0, "batch": 0, "images": 260, "history": []}
+    write_npz(tmp_path / "c.npz", state, meta)
+    before = run.algorithm.network.parameters.copy()
+    with pytest.raises(InputError) as error:
+        run.restore(tmp_path / "c.npz")
+    said = str(error.value)
+    assert "\n" not in said
+    assert all(
+        words in said for words in ("c.npz", "before 0.2.0", "finish the run with the release that wrote it", "--force")
+    )
+    np.testing.assert_array_equal(run.algorithm.network.parameters, before)
+    # other files are just no checkpoints
+    write_npz(tmp_path / "c.npz", state, {**meta, "format": "s4nn_ref weights 1"})
+    with pytest.raises(InputError, match="not a checkpoint of s4nn"):
+        run.restore(tmp_path / "c.npz")
 
 
 @pytest.mark.parametrize("size", [0, 10, 1000, -1])
@@ -378,7 +476,7 @@ def test_a_cut_checkpoint_is_refused(training, tmp_path, size):
 def test_diverging_weights_are_reported(training, tmp_path):
     run = training(epochs=1)
     run.algorithm.network.parameters[5] = np.nan
-    run.algorithm.optimiser.w_mean[5] = np.nan
+    run.algorithm.optimiser.average[5] = np.nan
     with pytest.raises(InputError, match="NaN or infinite"):
         run.run(tmp_path / "c.npz", Progress())
     assert not (tmp_path / "c.npz").exists()
@@ -387,6 +485,6 @@ def test_diverging_weights_are_reported(training, tmp_path):
 def test_a_nan_gradient_is_not_hidden(problem):
     w, shards = problem
     shards[2, 1, 5] = np.nan
-    _, parameters = optimise(OptimiserConfig(schedule="constant"), w, shards)
+    _, parameters = optimise(Adam(schedule=Constant()), w, shards)
     assert np.isnan(parameters[5])
     assert np.isfinite(np.delete(parameters, 5)).all()

@@ -1,29 +1,30 @@
-"""How fast the kernels are: against the machine's limit, against other ways to compute the same, and how they scale.
+"""How fast the kernels are, against the machine's limit and other implementations, and how the cost grows.
 
     python experiments/bench [--quick] [--out DIR] [--data DIR]
 
-Everything is measured in one process, in turn, and given as medians; of two numbers that are compared, each is measured
-within seconds of the other, because shared machines drift. Writes bench.json and bench.md. PyTorch joins in where it is
-installed. Run it with nothing beside it.
+Everything is measured in turn in one process; results are medians. Numbers that are compared are measured within
+seconds of each other, because shared machines drift. Writes bench.json and bench.md. PyTorch is compared where it is
+installed. Run nothing else at the time.
 """
 
 import argparse
+import functools
 import os
 import resource
 import sys
 from pathlib import Path
 
-# before NumPy is imported: peers, too, are measured on one thread
+# before NumPy is imported: the peers are measured on one thread too
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from compare import PEER_BATCH, peer_online, peers
-from measure import BATCH, ROOT, Work, speed
+from measure import BATCH, ROOT, Work, engines, speed
 from report import markdown
 from scaling import scaling, threads_on_trained
 
+from s4nn_ref.app.record import environment
 from s4nn_ref.errors import InputError
-from s4nn_ref.record import environment
-from s4nn_ref.storage import write_json
+from s4nn_ref.files import write_json
 
 NETWORKS = ("mnist-plus", "fashion-plus")
 
@@ -32,34 +33,25 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "bench", metavar="DIR")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data sets, as for s4nn train")
-    parser.add_argument("--quick", action="store_true", help="one round of everything: does it work?")
+    parser.add_argument("--quick", action="store_true", help="one round of everything, to see that it works")
     args = parser.parse_args(argv)
-    sys.path += [str(ROOT / "experiments"), str(ROOT / "tests")]  # peers, and the transcriptions in oracle.py
+    sys.path.append(str(ROOT / "experiments"))  # peers
     rounds = 1 if args.quick else 5
     works = [(name, weights) for name in NETWORKS for weights in ("trained", "initial")]
     online = ("s4nn", "bs4nn", "s4nn-fashion", "bs4nn-fashion")
-    result = {
-        "environment": environment(),
-        "rounds": rounds,
-        "batch": BATCH,
-        "peer_batch": PEER_BATCH,
-        "speed": [],
-        "peers": [],
-        "online": [],
-    }
-    steps = [
-        *(("speed", f"{name}, {weights} weights", lambda n=name, w=weights: speed(Work(n, w, args.data), rounds))
-          for name, weights in works),
-        *(("peers", f"{name}, {weights} weights",
-           lambda n=name, w=weights: peers(Work(n, w, args.data, PEER_BATCH).with_exact_sums(), rounds))
-          for name, weights in works),
-        *(("online", name, lambda n=name: peer_online(n, rounds, args.data)) for name in online),
-    ]  # fmt: skip
+    result = {"environment": environment(), "rounds": rounds, "batch": BATCH, "peer_batch": PEER_BATCH}
+    result |= {section: [] for section in ("speed", "engines", "peers", "online")}
+    steps = [("speed", f"{n}, {w} weights", lambda n=n, w=w: speed(Work(n, w, args.data), rounds)) for n, w in works]
+    steps.append(("engines", "mnist-plus, trained weights", lambda: engines("mnist-plus", rounds, args.data)))
+    for n, w in works:
+        few = functools.partial(Work, n, w, args.data, PEER_BATCH)
+        steps.append(("peers", f"{n}, {w} weights", lambda few=few: peers(few().with_exact_sums(), rounds)))
+    steps += [("online", n, functools.partial(peer_online, n, rounds, args.data)) for n in online]
     try:
         for i, (section, what, measure) in enumerate(steps):
-            print(f"{i + 1} of {len(steps) + 2}: {section}, {what}", file=sys.stderr, flush=True)
+            print(f"{i + 1} of {len(steps) + 1}: {section}, {what}", file=sys.stderr, flush=True)
             result[section].append(measure())
-        print("threads and scaling", file=sys.stderr, flush=True)
+        print(f"{len(steps) + 1} of {len(steps) + 1}: threads and scaling", file=sys.stderr, flush=True)
         result["threads"] = threads_on_trained(NETWORKS, args.data, rounds)
         result["scaling"] = scaling(rounds)
     except InputError as error:

@@ -1,23 +1,23 @@
-"""The same work done by the peers, checked for the same result and timed beside ours."""
+"""The same work done by the peers: first their result is compared with ours, then their time."""
 
 import numpy as np
 from measure import ROOT, Work, median_seconds, threads
 
-from s4nn_ref import dense, race
 from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.config import read_config
-from s4nn_ref.data import load
+from s4nn_ref.data.dataset import load
 from s4nn_ref.encoding import encode
+from s4nn_ref.reference import bs4nn, s4nn
 
-PEER_BATCH = 4  # images for the slow ones, and for ours beside them
+PEER_BATCH = 4  # images, of the peers and of ours
 
 
 def peer_time_stepped(work: Work, rounds: int) -> dict:
-    """Plain NumPy over whole spike trains: equal firing times and gradients first, then seconds per image."""
+    """Plain NumPy over whole spike trains: seconds per image."""
     from peers import time_stepped
 
     network, n = work.network, len(work.labels)
-    t_in, error = work.t_in.astype(int), [_output_error(work, b) for b in range(n)]
+    t_in, error = work.t_in.astype(int), work.output_error(work.forward())
     total = [0.0] * len(network.w)
     for b, ours in enumerate(_states_of_images(work)):
         states = time_stepped.forward(network, t_in[b])
@@ -37,7 +37,7 @@ def peer_time_stepped(work: Work, rounds: int) -> dict:
 
 
 def peer_clock_driven(work: Work, rounds: int) -> dict | None:
-    """Clock-driven PyTorch on one thread, a batch at once; None where it is not installed."""
+    """Clock-driven PyTorch on one thread, a batch at once: seconds per image. None where it is not installed."""
     try:
         import torch
     except ImportError:
@@ -46,7 +46,7 @@ def peer_clock_driven(work: Work, rounds: int) -> dict | None:
 
     torch.set_num_threads(1)
     peer, n = ClockDriven(work.network), len(work.labels)
-    error = np.stack([_output_error(work, b) for b in range(n)])
+    error = work.output_error(work.forward())
     states = peer.forward(work.t_in)
     for b, ours in enumerate(_states_of_images(work)):
         for a, t_post in zip(states, ours, strict=True):
@@ -62,24 +62,14 @@ def peer_clock_driven(work: Work, rounds: int) -> dict | None:
 
 def _states_of_images(work: Work):
     """Firing times of all layers, flat, image by image."""
-    states = [state.t_post.copy() for state in work.network.forward(work.t_in)]
+    states = work.network.forward(work.t_in)
     for b in range(len(work.labels)):
-        yield [t_post[b].ravel() for t_post in states]
+        yield [state.t_post[b].ravel() for state in states]
 
 
 def _assert_close(theirs, ours) -> None:
     for a, b in zip(theirs, ours, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3 * max(np.abs(b).max(), 1e-9))
-
-
-def _output_error(work: Work, b: int) -> np.ndarray:
-    """dE/dV of the output neurons for image b, (T, classes)."""
-    network, le = work.network, work.config.learning
-    t_pre = network.forward(work.t_in[b : b + 1])[-2].t_post.ravel()
-    v = dense.output_potentials(t_pre, network.matrices(network.parameters)[-1], network.t_max)
-    error = np.empty_like(v)
-    race.race_cost(v, work.labels[b], network.output_bound(), le.noise, le.readout, le.haste, error)
-    return error
 
 
 def _gradient(work: Work) -> list[np.ndarray]:
@@ -91,7 +81,7 @@ def _gradient(work: Work) -> list[np.ndarray]:
 
 
 def peers(work: Work, rounds: int) -> dict:
-    """Seconds per image of the peers and of ours, for the same images and measured beside them, and the ratios."""
+    """Seconds per image of each peer and of ours, for the same images and in turn, and the ratios."""
     found = {}
     for name, measure in (("time-stepped NumPy", peer_time_stepped), ("clock-driven PyTorch", peer_clock_driven)):
         with threads(1):
@@ -108,42 +98,37 @@ def peers(work: Work, rounds: int) -> dict:
 
 
 def peer_online(name: str, rounds: int, data_dir) -> dict:
-    """A predecessor's online learning against its transcription on whole spike trains (tests/oracle.py).
+    """Online learning of S4NN or BS4NN: ours against the plain loops of s4nn_ref/reference.
 
-    Both begin at the initial weights, and every round presents images not seen before: those known already cost less.
+    Both begin at the initial weights. Every round presents new images, because learned ones cost less.
     """
-    import oracle
-
     config = read_config(ROOT / "experiments" / f"{name}.toml")
-    dataset = load(config.data.dataset, "train", data_dir).head(500 * (1 + rounds))
-    ours = ALGORITHMS[config.learning.algorithm](config, np.random.default_rng(0), 1)
-    weights, t_max = [w.T.astype(np.float64) for w in ours.layers.w], config.network.t_max
-    t_in = encode(dataset.images, t_max, config.data.rounding).reshape(len(dataset.images), -1).astype(int)
-    eta, decay, gamma = config.optimiser.eta, config.optimiser.weight_decay, config.learning.lam
-    fact = np.full(len(weights), config.learning.fact)
-
-    def update(b):
-        if config.learning.algorithm == "s4nn":
-            oracle.s4nn_update(t_in[b], dataset.labels[b], weights, eta, decay, gamma, t_max)
-        else:
-            oracle.bs4nn_update(t_in[b], dataset.labels[b], weights, fact, eta, config.learning.eta_fact, gamma, t_max)
+    dataset, le = load(config.data.dataset, "train", data_dir).head(500 * (1 + rounds)), config.learning
+    ours = ALGORITHMS[config.algorithm](config, np.random.default_rng(0), 1)
+    weights, t_max = [w.T.astype(np.float64) for w in ours.w], config.network.t_max
+    t_in = encode(dataset.images, t_max, config.data.encoding).reshape(len(dataset.images), -1).astype(int)
+    if config.algorithm == "s4nn":
+        update, keys = s4nn.update, (le.eta, le.weight_decay, le.gamma, t_max)
+    else:
+        factor = np.full(len(weights), le.factor)
+        update, keys = bs4nn.update, (factor, le.eta, le.eta_factor, le.gamma, t_max)
 
     def rounds_of(n):
-        """One slice of n images after the other."""
+        """Slices of n images, one after the other."""
         return (slice(b, b + n) for b in range(0, len(dataset.labels), n))
 
     few, many = rounds_of(10), rounds_of(500)
 
-    def transcription():
+    def reference():
         images = next(few)
         for b in range(images.start, images.stop):
-            update(b)
+            update(t_in[b], dataset.labels[b], weights, *keys)
 
     def learn():
         images = next(many)
         ours.learn(dataset.images[images], dataset.labels[images])
 
     with threads(1):
-        theirs = median_seconds(transcription, rounds) / 10
+        theirs = median_seconds(reference, rounds) / 10
         mine = median_seconds(learn, rounds) / 500
-    return {"experiment": name, "transcription": theirs, "ours": mine, "ratio": theirs / mine}
+    return {"experiment": name, "reference": theirs, "ours": mine, "ratio": theirs / mine}

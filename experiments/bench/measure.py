@@ -1,29 +1,36 @@
-"""The work that is measured, the machine's limit for it, and where a network's time goes, layer by layer."""
+"""What is measured: the work, the machine's limit for it, and the time that each layer of a network takes."""
 
 import functools
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numba
 import numpy as np
 from numba import njit
 
-from s4nn_ref import backprop, data, dense, kernels, race
+from s4nn_ref import network as network_module
 from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.anytime import Anytime
-from s4nn_ref.config import config_of_dict
+from s4nn_ref.app.storage import read_weights
+from s4nn_ref.data import dataset
 from s4nn_ref.encoding import encode
-from s4nn_ref.lanes import LANES, load, store
-from s4nn_ref.storage import read_weights
-from s4nn_ref.train import Progress, Training, split_validation
+from s4nn_ref.kernels import backprop, convolution, output
+from s4nn_ref.kernels.lanes import LANES, load, store
+from s4nn_ref.network import Network
+from s4nn_ref.training.loop import Progress, Training, split_validation
+from s4nn_ref.training.optimisers import Optimiser
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BATCH = 32
 
 
 def median_seconds(work, rounds: int, least: float = 0.0) -> float:
-    """Median time of a call of `work`, called once before; each round repeats it for at least `least` seconds."""
+    """Median time of a call of `work`, after one call that does not count.
+
+    A round repeats it for at least `least` seconds.
+    """
     work()
     seconds = []
     for _ in range(rounds):
@@ -37,6 +44,7 @@ def median_seconds(work, rounds: int, least: float = 0.0) -> float:
 
 @contextmanager
 def threads(n: int):
+    """Run the kernels on n threads."""
     before = numba.get_num_threads()
     numba.set_num_threads(n)
     try:
@@ -47,7 +55,7 @@ def threads(n: int):
 
 @njit(error_model="numpy")
 def _add_rows(table, rows, accumulator):
-    """accumulator (1, M) += table[row] for every row: what any simulation must do for every spike."""
+    """accumulator (1, M) += table[row] for every row: what any simulation has to do for every spike."""
     for row in rows:
         for first in range(0, table.shape[1], LANES):
             store(accumulator, 0, first, load(accumulator, 0, first) + load(table, row, first))
@@ -55,7 +63,7 @@ def _add_rows(table, rows, accumulator):
 
 @njit(error_model="numpy")
 def _add_rows_in_registers(table, rows, accumulator):
-    """The same, a block of maps after the other, whose sums never leave the registers."""
+    """The same, one block of maps after the other, with sums that never leave the registers."""
     for first in range(0, table.shape[1], LANES):
         total = load(accumulator, 0, first)
         for row in rows:
@@ -64,8 +72,11 @@ def _add_rows_in_registers(table, rows, accumulator):
 
 
 def limit(n_rows: int, maps: int, rounds: int) -> float:
-    """Additions per second of rows of `maps` floats, in random order from a table of n_rows, into an accumulator in the
-    L1 cache or in registers, whichever is faster. Rows are padded as the network's."""
+    """The machine's limit: how many additions per second it makes of rows to an accumulator.
+
+    Rows of `maps` floats, padded as the network's, are taken in random order from a table of n_rows. The accumulator is
+    in the L1 cache or in registers, whichever is faster.
+    """
     rng, columns = np.random.default_rng(0), -(-maps // LANES) * LANES
     table, accumulator = rng.normal(size=(n_rows, columns)).astype(np.float32), np.zeros((1, columns), np.float32)
     rows = rng.integers(0, n_rows, 100_000)
@@ -75,54 +86,58 @@ def limit(n_rows: int, maps: int, rounds: int) -> float:
 
 
 class Work:
-    """A network with images and labels, as training presents them; states, gradients and output error at hand."""
+    """A network and a batch of images, presented as in training.
 
-    def __init__(self, name: str, weights: str, data_dir, batch: int = BATCH):
+    network : the network   fused : the same, as training runs it   room, grad : what `forward` and `backward` overwrite
+    """
+
+    def __init__(self, name: str, weights: str, data_dir, batch: int = BATCH, engine: str = "fast"):
         network, config = read_weights(ROOT / "weights" / f"{name}.npz")
         if weights == "initial":
             network.initialise(config.network.init, np.random.default_rng(0))
+        if engine != config.network.engine:
+            trained, network = network, Network(replace(config.network, engine=engine))
+            network.parameters[:] = trained.parameters
         self.name, self.weights, self.network, self.config = name, weights, network, config
-        dataset = data.load(config.data.dataset, "test", data_dir).head(batch)
-        self.images, self.labels = dataset.images, dataset.labels
-        self.t_in = encode(self.images, network.t_max, config.data.rounding)
-        self.grad = network.gradients()
+        images = dataset.load(config.data.dataset, "test", data_dir).head(batch)
+        self.images, self.labels = images.images, images.labels
+        self.t_in = encode(self.images, network.t_max, config.data.encoding)
+        self.fused, self.grad = network.fused(), network.gradients()
+        self.room = self.fused.room(len(self.labels))
 
     def with_exact_sums(self) -> "Work":
-        """Weights in 64ths: sums do not depend on their order, so that firing times can be equal to a peer's."""
+        """Weights in 64ths: their sums do not depend on the order, so firing times can be equal to a peer's."""
         self.network.parameters[:] = np.round(self.network.parameters * 64) / 64
         return self
 
-    def forward(self):
-        return self.network.forward(self.t_in, every_layer=False)
+    def forward(self, t_in=None):
+        """The states of the batch, or of other firing times t_in."""
+        return self.fused.forward(self.t_in if t_in is None else t_in, out=self.room)
+
+    def output_error(self, states) -> np.ndarray:
+        """dE/dV of the output neurons in every step, (B, t_max, classes)."""
+        return self.config.learning.loss.error(self.fused.outputs(states), self.labels)[1]
 
     def backward(self, states) -> None:
+        """Add the weight gradients to `grad`."""
         le = self.config.learning
-        self.network.backward_race(
-            states,
-            self.labels,
-            le.noise,
-            le.readout,
-            le.haste,
-            self.grad,
-            le.surrogate,
-            le.normalise,
-        )
+        self.fused.backward(states, self.output_error(states), self.grad, le.surrogate, le.normalise)
 
     def both(self) -> None:
+        """Forward and backward."""
         self.backward(self.forward())
 
     def _at_rest(self, **training):
-        """The experiment with a learning rate of 0, so that all training steps are alike."""
-        tables = self.config.as_dict()
-        tables["optimiser"]["eta"] = [0.0] * len(self.network.w)
-        tables["training"].update(training)
-        return config_of_dict(tables)
+        """The experiment with a learning rate of 0: all training steps take the same time."""
+        return self.config.changed("optimiser", eta=[0.0] * len(self.network.w)).changed("training", **training)
 
     def epoch(self, data_dir, rounds: int, images: int = 5_500) -> float:
-        """Seconds of a training epoch, batches and augmentation as in the experiment, on all threads: the median of its
-        first `images` images, scaled to all."""
+        """Seconds of a training epoch on all threads, with the experiment's batches and augmentation.
+
+        The median over rounds for the first `images` images, scaled to all.
+        """
         config = self._at_rest()
-        learn, validate = split_validation(data.load(config.data.dataset, "train", data_dir), config)
+        learn, validate = split_validation(dataset.load(config.data.dataset, "train", data_dir), config)
         training = Training(config, learn.head(images), validate.head(0))
         training.algorithm.network.parameters[:] = self.network.parameters
         for _ in range(1 + rounds):
@@ -132,20 +147,31 @@ class Work:
         return float(seconds) * len(learn.labels) / len(training.data.labels)
 
     def step(self):
-        """The function that makes a whole training step."""
-        config = self._at_rest(batch=len(self.labels))
-        algorithm = ALGORITHMS["ds4nn"](config, np.random.default_rng(0), 1000)
+        """A function that makes one whole training step."""
+        config, steps = self._at_rest(batch=len(self.labels)), 1000
+        algorithm = ALGORITHMS["ds4nn"](
+            config,
+            np.random.default_rng(0),
+            steps,
+            lambda network: Optimiser(config.optimiser, network, steps, config.training.epochs),
+        )
         algorithm.network.parameters[:] = self.network.parameters
         return lambda: algorithm.learn(self.images, self.labels)
 
 
 @contextmanager
 def timed(seconds: dict):
-    """Add up, per kernel and call within a pass, the seconds spent in each kernel."""
-    parts = [(kernels, "if_conv"), (backprop, "if_conv_backward"), (backprop, "synaptic_error"), (dense, "if_output"),
-             (race, "race_backward")]  # fmt: skip
-    originals = [(module, name, getattr(module, name)) for module, name in parts]
-    calls: dict = {}
+    """Collect the seconds spent in each kernel, in the order of its calls: {(kernel, call within a pass): [seconds]}.
+
+    Yields the function that begins a new pass.
+    """
+    parts = {
+        convolution: ("if_conv",),
+        backprop: ("if_conv_weight_gradient", "if_conv_propagate", "synaptic_error"),
+        output: ("if_output", "error_from_step_on", "output_weight_gradient", "output_propagate"),
+    }
+    originals = [(module, name, getattr(module, name)) for module, names in parts.items() for name in names]
+    kernel_of_loss, calls = network_module.for_each_image, {}
 
     def wrap(name, kernel):
         @functools.wraps(kernel)
@@ -161,53 +187,54 @@ def timed(seconds: dict):
     try:
         for module, name, kernel in originals:
             setattr(module, name, wrap(name, kernel))
+        network_module.for_each_image = lambda cost: wrap("loss", kernel_of_loss(cost))
         yield calls.clear
     finally:
+        network_module.for_each_image = kernel_of_loss
         for module, name, kernel in originals:
             setattr(module, name, kernel)
 
 
 def operations(work: Work) -> list[dict]:
-    """Per weighted layer and image: spikes in, synaptic operations forward and backward.
+    """Spikes in, and synaptic operations forward and backward, per weighted layer and image.
 
-    Forward: a spike times its fan-out. Backward: for every neuron that takes an error, a causal spike is one operation
-    of its weight gradient (Eq. 12), and a neuron below that can take an error one of Eq. 10.
+    Forward: one operation for each synapse that a spike reaches. Backward, for every neuron that takes an error: one of
+    Eq. 12 for each causal spike, and one of Eq. 10 for each neuron below that can take an error. Not counted for the
+    output layer, whose error comes in every step.
     """
-    network, states = work.network, work.forward()
-    n, rows, depth = len(work.labels), [], 0
-    counted: list = []
-    original = backprop.if_conv_backward
-
-    def count(g, t_error, winner, t_pre, t_peak_pre, w_post, geometry, window, t_max, propagate, fan, delta, grad):
-        ones, weight, below = (g != 0).astype(g.dtype), np.zeros(grad.shape, g.dtype), np.zeros(delta.shape, g.dtype)
-        original(ones, t_error, winner, t_pre, t_peak_pre, np.ones_like(w_post), geometry, window, t_max, propagate,
-                 fan, below, weight)  # fmt: skip
-        counted.append(-weight.sum(dtype=float) + below.sum(dtype=float))
-        original(g, t_error, winner, t_pre, t_peak_pre, w_post, geometry, window, t_max, propagate, fan, delta, grad)
-
-    backprop.if_conv_backward = count
-    try:
-        work.backward(states)
-    finally:
-        backprop.if_conv_backward = original
-    for i, layer in enumerate(network.layers):
-        if layer.geometry is None:
-            continue
+    n, states, layers = len(work.labels), work.forward(), work.fused.layers
+    rows = []
+    for layer, pre in zip(layers, states, strict=False):
         g = layer.geometry
-        t_pre = states[i].t_post.reshape(n, g.height * g.width, g.maps_pre)
-        reach = np.diff(network._fan_out[depth].first)
-        fired = (t_pre < network.t_max).sum(axis=2)
-        ours = {"layer": layer.token, "spikes": float(fired.sum() / n),
-                "forward": float((fired * reach).sum() * g.maps_post / n)}  # fmt: skip
-        rows.append(ours)
-        depth += 1
-    for row, ops in zip(rows, counted[::-1], strict=False):  # the output's error is the race's
-        row["backward"] = ops / n
+        t_pre = pre.t_post.reshape(n, g.height * g.width, g.maps_pre)
+        spikes = (t_pre < work.network.t_max).sum(axis=2)
+        forward = (spikes * np.diff(layer.fan.first)).sum() * g.maps_post
+        rows.append({"layer": layer.tokens[0], "spikes": float(spikes.sum() / n), "forward": float(forward / n)})
+    learning, delta = work.config.learning, work.output_error(states)
+    for depth in reversed(range(len(layers))):  # as in Network.backward
+        layer, pre = layers[depth], states[depth]
+        error = layer.synaptic_error(states[depth + 1], delta, learning.surrogate, learning.normalise)
+        if depth < len(layers) - 1:
+            rows[depth]["backward"] = _operations_backward(layer, pre, error, depth > 0) / n
+        delta = layer.propagate(pre, error)
     return rows
 
 
+def _operations_backward(layer, pre, error, propagate: bool) -> float:
+    """Operations of a hidden layer: its weight gradient and what it propagates where all errors and weights are 1."""
+    ones = error._replace(g=(error.g != 0).astype(error.g.dtype))
+    gradient = np.zeros((1, *layer.rows.shape), layer.rows.dtype)
+    layer.weight_gradient(pre, ones, gradient)
+    total = -gradient.sum(dtype=float)
+    if propagate:
+        kept, layer.rows = layer.rows, np.ones_like(layer.rows)
+        total += layer.propagate(pre, ones).sum(dtype=float)
+        layer.rows = kept
+    return float(total)
+
+
 def layers(work: Work, rounds: int) -> list[dict]:
-    """Per weighted layer: time, operations, operations per second and the share of the machine's limit."""
+    """Time, operations, operations per second and share of the machine's limit, per weighted layer."""
     rows, n, states = operations(work), len(work.labels), work.forward()
     seconds: dict = {}
     with timed(seconds) as restart:
@@ -216,6 +243,7 @@ def layers(work: Work, rounds: int) -> list[dict]:
                 restart()
                 run()
     median = {key: float(np.median(values)) / n for key, values in seconds.items()}
+    of_loss = ("loss", "error_from_step_on", "output_weight_gradient", "output_propagate")
     for depth, row in enumerate(rows):
         g = work.network.geometries[depth]
         hidden = depth < len(rows) - 1
@@ -223,15 +251,17 @@ def layers(work: Work, rounds: int) -> list[dict]:
         row["forward_seconds"] = median["if_conv", depth] if hidden else median["if_output", 0]
         row["forward_share"] = row["forward"] / row["forward_seconds"] / row["limit"]
         if hidden:
-            row["backward_seconds"] = median["if_conv_backward", len(rows) - 2 - depth]
+            call = len(rows) - 2 - depth  # errors come from above; the first layer propagates none
+            row["backward_seconds"] = median["if_conv_weight_gradient", call]
+            row["backward_seconds"] += median["if_conv_propagate", call] if depth else 0.0
             row["backward_share"] = row["backward"] / row["backward_seconds"] / row["limit"]
         else:
-            row["backward_seconds"] = median["race_backward", 0]
+            row["backward_seconds"] = sum(median[name, 0] for name in of_loss)
     return rows
 
 
 def speed(work: Work, rounds: int) -> dict:
-    """Images per second on one thread, and what a single image and the anytime decision take."""
+    """Seconds per image on one thread, and what a single image and the decision alone take."""
     n, step, anytime = len(work.labels), work.step(), Anytime(work.network)
     one, one_t = work.t_in[:1], 0.2
     with threads(1):
@@ -241,8 +271,18 @@ def speed(work: Work, rounds: int) -> dict:
             "training_step": median_seconds(step, rounds, one_t) / n,
             "anytime": median_seconds(lambda: anytime.decide(work.t_in, count=False), rounds, one_t) / n,
             "anytime_counted": median_seconds(lambda: anytime.decide(work.t_in), rounds, one_t) / n,
-            "one_image": median_seconds(lambda: work.network.forward(one, every_layer=False), rounds, one_t),
+            "one_image": median_seconds(lambda: work.forward(one), rounds, one_t),
             "one_image_anytime": median_seconds(lambda: anytime.decide(one, count=False), rounds, one_t),
         }
         table = layers(work, rounds)
     return {"network": work.name, "weights": work.weights, "seconds_per_image": seconds, "layers": table}
+
+
+def engines(name: str, rounds: int, data_dir) -> dict:
+    """Seconds per image of the fast and the plain engine for forward and backward, trained weights, one thread."""
+    with threads(1):
+        seconds = {
+            engine: median_seconds(Work(name, "trained", data_dir, engine=engine).both, rounds, 0.2) / BATCH
+            for engine in ("fast", "plain")
+        }
+    return {"network": name, **seconds, "ratio": seconds["plain"] / seconds["fast"]}

@@ -1,76 +1,109 @@
-"""The benchmark's report: results of experiments/bench as Markdown tables."""
+"""The benchmark's report: its results as Markdown tables."""
 
 
 def table(head: list[str], rows: list[list]) -> list[str]:
+    """The lines of a Markdown table."""
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in [head, *rows]]
     return [lines[0], "|" + "---|" * len(head), *lines[1:], ""]
 
 
+def section(title: str, text: str = "") -> list[str]:
+    """The lines of a heading, and of what is said below it."""
+    return [f"## {title}", "", *([text, ""] if text else [])]
+
+
 def us(seconds: float) -> str:
+    """Microseconds."""
     return f"{1e6 * seconds:,.1f}" if seconds < 1e-4 else f"{1e6 * seconds:,.0f}"
 
 
-def markdown(result: dict) -> str:
-    """The whole report; result as in bench.json."""
-    e = result["environment"]
-    lines = [
-        "# Benchmark", "",
-        f"{e['cpu']}, {e['cores']} cores; Python {e['versions']['python']}, NumPy {e['versions']['numpy']}, Numba "
-        f"{e['versions']['numba']}; revision {e['revision']}. One thread unless said otherwise, batches of "
-        f"{result['batch']} test images, medians. Made by `make bench`.", "",
-        "## Speed, microseconds per image", "",
-    ]  # fmt: skip
-    keys = ("forward", "forward_backward", "training_step", "anytime", "anytime_counted", "one_image",
-            "one_image_anytime")  # fmt: skip
-    lines += table(
-        ["network", "weights", "forward", "forward + backward", "training step", "anytime", "anytime, spikes counted",
-         "one image", "one image, anytime"],
-        [[s["network"], s["weights"], *(us(s["seconds_per_image"][key]) for key in keys)] for s in result["speed"]],
-    )  # fmt: skip
-    lines += ["## Layers", "", "Operations are additions to one potential or gradient; limit: additions of table rows "
-              "into an accumulator, same row length and table size.", ""]  # fmt: skip
-    rows = []
-    for s in result["speed"]:
+def speed(rows: list[dict]) -> list[str]:
+    columns = {
+        "forward": "forward",
+        "forward_backward": "forward + backward",
+        "training_step": "training step",
+        "anytime": "anytime",
+        "anytime_counted": "anytime, spikes counted",
+        "one_image": "one image",
+        "one_image_anytime": "one image, anytime",
+    }
+    cells = [[s["network"], s["weights"], *(us(s["seconds_per_image"][key]) for key in columns)] for s in rows]
+    return section("Speed, microseconds per image") + table(["network", "weights", *columns.values()], cells)
+
+
+def layers(rows: list[dict]) -> list[str]:
+    head = ["network", "weights", "layer", "spikes in", "forward (us)", "operations (10^3)", "10^9 per s"]
+    head += ["limit (10^9 per s)", "share of limit", "backward (us)", "operations (10^3)", "share of limit"]
+    cells = []
+    for s in rows:
         for row in s["layers"]:
-            back = [us(row["backward_seconds"])]
-            back += (
-                [f"{row['backward'] / 1e3:,.0f}", f"{100 * row['backward_share']:.0f} %"]
-                if "backward" in row
-                else ["-"] * 2
-            )
-            rows.append([s["network"], s["weights"], row["layer"], f"{row['spikes']:,.0f}", us(row["forward_seconds"]),
-                         f"{row['forward'] / 1e3:,.0f}", f"{row['forward'] / row['forward_seconds'] / 1e9:.1f}",
-                         f"{row['limit'] / 1e9:.1f}", f"{100 * row['forward_share']:.0f} %", *back])  # fmt: skip
-    lines += table(
-        ["network", "weights", "layer", "spikes in", "forward (us)", "operations (10^3)", "10^9 per s",
-         "limit (10^9 per s)", "share of limit", "backward (us)", "operations (10^3)", "share of limit"], rows,
-    )  # fmt: skip
-    lines += [
-        "## Peers", "", f"The same {result['peer_batch']} images, one thread. Firing times were equal, gradients close "
-        "before anything was timed; ratio: their time per image over ours, measured beside it.", "",
-    ]  # fmt: skip
-    rows = []
-    for entry in result["peers"]:
+            forward = [us(row["forward_seconds"]), f"{row['forward'] / 1e3:,.0f}"]
+            forward += [f"{row['forward'] / row['forward_seconds'] / 1e9:.1f}", f"{row['limit'] / 1e9:.1f}"]
+            forward += [f"{100 * row['forward_share']:.0f} %"]
+            backward = ["-", "-"]
+            if "backward" in row:
+                backward = [f"{row['backward'] / 1e3:,.0f}", f"{100 * row['backward_share']:.0f} %"]
+            named = [s["network"], s["weights"], row["layer"], f"{row['spikes']:,.0f}"]
+            cells.append([*named, *forward, us(row["backward_seconds"]), *backward])
+    text = (
+        "Operations are additions to one potential or gradient. Limit: additions of table rows to an accumulator, with "
+        "rows and a table of the same size."
+    )
+    return section("Layers", text) + table(head, cells)
+
+
+def engines(rows: list[dict]) -> list[str]:
+    text = "Forward + backward with trained weights. The plain engine should take at most 15 times as long."
+    cells = [[e["network"], us(e["fast"]), us(e["plain"]), f"{e['ratio']:.1f}"] for e in rows]
+    return section("Engines", text) + table(["network", "fast (us)", "plain (us)", "ratio"], cells)
+
+
+def peers(rows: list[dict], batch: int) -> list[str]:
+    text = (
+        f"The same {batch} images, one thread. Before anything was timed, firing times were equal and gradients close. "
+        "Ratio: their time per image over ours, measured in turn."
+    )
+    cells = []
+    for entry in rows:
         for name, p in entry["peers"].items():
-            rows += [[entry["network"], entry["weights"], name, what.replace("_", " + "),
-                      us(p["seconds_per_image"][what]), us(p["ours"][what]), f"{p['ratio'][what]:,.0f}"]
-                     for what in ("forward", "forward_backward")]  # fmt: skip
-    lines += table(["network", "weights", "peer", "work", "theirs (us)", "ours (us)", "ratio"], rows)
-    lines += table(
-        ["online learning", "transcription (us)", "ours (us)", "ratio"],
-        [[o["experiment"], us(o["transcription"]), us(o["ours"]), f"{o['ratio']:,.0f}"] for o in result["online"]],
-    )  # fmt: skip
-    lines += ["## Threads", ""]
-    lines += table(
-        ["network", "threads", "one (us)", "all (us)", "ratio", "training epoch on all (s)"],
-        [[t["network"], t["threads"], us(t["one"]), us(t["all"]), f"{t['ratio']:.2f}", f"{t['epoch']:.0f}"]
-         for t in result["threads"]],
-    )  # fmt: skip
-    lines += ["## Scaling", "", "64C3-P2-128C3-P2-10, random weights, a fifth of the pixels at random times, one thing "
-              "changed.", ""]  # fmt: skip
-    lines += table(
-        ["varied", "value", "hidden spikes", "forward (us)", "forward + backward (us)"],
-        [[r["varied"], r["value"], f"{r['hidden_spikes']:,.0f}", us(r["forward"]), us(r["both"])]
-         for r in result["scaling"]],
-    )  # fmt: skip
+            for what in ("forward", "forward_backward"):
+                seconds = [us(p["seconds_per_image"][what]), us(p["ours"][what])]
+                named = [entry["network"], entry["weights"], name, what.replace("_", " + ")]
+                cells.append([*named, *seconds, f"{p['ratio'][what]:,.0f}"])
+    head = ["network", "weights", "peer", "work", "theirs (us)", "ours (us)", "ratio"]
+    return section("Peers", text) + table(head, cells)
+
+
+def online(rows: list[dict]) -> list[str]:
+    cells = [[o["experiment"], us(o["reference"]), us(o["ours"]), f"{o['ratio']:,.0f}"] for o in rows]
+    return table(["online learning", "reference (us)", "ours (us)", "ratio"], cells)
+
+
+def threads(rows: list[dict]) -> list[str]:
+    head = ["network", "threads", "one (us)", "all (us)", "ratio", "training epoch on all (s)"]
+    cells = []
+    for t in rows:
+        row = [t["network"], t["threads"], us(t["one"]), us(t["all"]), f"{t['ratio']:.2f}", f"{t['epoch']:.0f}"]
+        cells.append(row)
+    return section("Threads") + table(head, cells)
+
+
+def scaling(rows: list[dict]) -> list[str]:
+    text = "64C3-P2-128C3-P2-10, random weights, a fifth of the pixels at random times; one thing varies."
+    head = ["varied", "value", "hidden spikes", "forward (us)", "forward + backward (us)"]
+    cells = [[r["varied"], r["value"], f"{r['hidden_spikes']:,.0f}", us(r["forward"]), us(r["both"])] for r in rows]
+    return section("Scaling", text) + table(head, cells)
+
+
+def markdown(result: dict) -> str:
+    """The whole report. result : as in bench.json"""
+    e = result["environment"]
+    made = (
+        f"{e['cpu']}, {e['cores']} cores; Python {e['versions']['python']}, NumPy {e['versions']['numpy']}, Numba "
+        f"{e['versions']['numba']}; revision {e['revision']}. One thread except where threads vary, batches of "
+        f"{result['batch']} test images, medians. Written by `make bench`."
+    )
+    lines = ["# Benchmark", "", made, "", *speed(result["speed"]), *layers(result["speed"])]
+    lines += [*engines(result["engines"]), *peers(result["peers"], result["peer_batch"]), *online(result["online"])]
+    lines += [*threads(result["threads"]), *scaling(result["scaling"])]
     return "\n".join([*lines, f"Peak memory of this process: {result['peak_memory_mb']:.0f} MB.", ""])

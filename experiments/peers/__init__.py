@@ -1,1 +1,1 @@
-"""Other ways to compute the same network and rule, to be compared with by experiments/bench."""
+"""Other implementations of the same network and learning rule, which experiments/bench compares with ours."""

@@ -1,35 +1,35 @@
-"""Learning algorithms behind one small contract: DS4NN, and its predecessors S4NN and BS4NN (docs/algorithms.md)."""
+"""Learning algorithms. A module is an algorithm; adding a file adds one, nothing else needs to know of it.
 
-from typing import Protocol
+A module offers two classes. `Settings` is a frozen dataclass (s4nn_ref/settings.py): the keys of section [learning].
+`Algorithm` learns:
 
-import numpy as np
-
-from s4nn_ref.algorithms.bs4nn import BS4NN
-from s4nn_ref.algorithms.ds4nn import DS4NN
-from s4nn_ref.algorithms.s4nn import S4NN
-from s4nn_ref.config import Config
-
-ALGORITHMS = {"ds4nn": DS4NN, "s4nn": S4NN, "bs4nn": BS4NN}
-
-
-class Algorithm(Protocol):
-    """What training asks of an algorithm, made as Algorithm(config, rng, batches).
-
-    rng draws the initial weights; batches : calls of `learn` in an epoch.
-    """
+class Algorithm:
+    neuron = step                    the neuron model of its network, a module of s4nn_ref/neurons
+    uses_optimiser = True            whether section [optimiser] is for it; else it updates weights by itself
 
     @staticmethod
-    def presented(config: Config) -> int:
-        """Images per call of `learn`."""
+    def check(config, specs):        raises InputError on an experiment that it would not follow; specs : of the layers
+    @staticmethod
+    def presented(config) -> int:    images per call of `learn`
 
-    def learn(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Learn from uint8 images (n, H, W) and labels (n,); returns cost and whether the decision was right, (n,)."""
+    def __init__(self, config, rng, calls, optimiser):
+        rng draws the initial weights; calls : of `learn` in an epoch; optimiser : function(network) -> Optimiser
+    def learn(self, images, labels) -> (cost, right):
+        learns from uint8 images (n, H, W, C) and labels (n,); cost of each image, and whether its decision was right
+    def parameters(self):            the weights to evaluate, laid out as Network.parameters
+    def end_epoch(self, images, rng):  called between two epochs, of `images` images each
+    def state(self) -> dict:         arrays of all that changes while learning: stored in checkpoints, filled in place
+"""
 
-    def parameters(self) -> np.ndarray:
-        """The weights to evaluate, laid out as Network.parameters."""
+from s4nn_ref.errors import InputError
+from s4nn_ref.settings import Registry
 
-    def end_epoch(self, images: int, rng: np.random.Generator) -> None:
-        """Called between two epochs, of so many images each, behind the validation of the first."""
+SETTINGS = Registry("s4nn_ref.algorithms", "Settings")
+ALGORITHMS = Registry("s4nn_ref.algorithms", "Algorithm")
 
-    def state(self) -> dict[str, np.ndarray]:
-        """All that changes while learning: written to a checkpoint, and filled in place from one."""
+
+def require(name: str, needs: list[tuple[str, bool, str]]) -> None:
+    """Raise InputError for the first need that is not met: (key, whether it is as needed, what is needed)."""
+    for key, good, needed in needs:
+        if not good:
+            raise InputError(f'learning.algorithm = "{name}" needs {key} = {needed}')

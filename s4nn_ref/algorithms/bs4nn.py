@@ -1,68 +1,86 @@
 """BS4NN: S4NN with weights of one bit (Kheradpisheh, Mirsadeghi and Masquelier 2022).
 
-Spikes are passed on through the signs of real-valued weights, times a factor per layer, which is learned too: V =
-fact_k sum_j sign(w_ji), or, what is the same, a threshold v_th / fact_k. Errors come back through the real-valued
-weights. Conventions as in the authors' program (docs/algorithms.md). Oracle: tests/oracle.py::bs4nn_update
+Spikes are passed on through the signs of real-valued weights, times a factor per layer, which is learned too: V_j =
+factor_k sum_i sign(w_ji), or, what is the same, a threshold v_th / factor_k. Errors come back through the real-valued
+weights. Conventions as in the authors' program (docs/algorithms.md). Reference: reference/bs4nn.py.
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
-from numba import njit
 
-from s4nn_ref.algorithms.s4nn import PRESENTED, Layers, judge, normalise, present
-from s4nn_ref.dense import causal_delta, signs_of
+from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, present_to
 from s4nn_ref.errors import InputError
-from s4nn_ref.lanes import LANES, load_edge, splat, store, where
+from s4nn_ref.kernels.compile import kernel
+from s4nn_ref.kernels.online import activity, causal_delta, causal_update_with_signs, normalise, present
+from s4nn_ref.network import Network
+from s4nn_ref.neurons import step
+from s4nn_ref.schedules import SCHEDULES, Course
+from s4nn_ref.settings import choice
 
 
-@njit(cache=True, error_model="numpy")
-def _update(t_pre, t_post, step, w, causal):
-    """causal_update, w_ji += step_i [t_j < t_i], and in the same walk the signs behind it.
-
-    t_pre : (n,), firing times   t_post (1, M)   step : (1, M), of w's type   w : (n, M), changed in place
-    Overwrites causal (1, M), of w's type, with sum_j [t_j < t_i] sign(w_ji).
+@dataclass(frozen=True)
+class Settings:
+    """gamma      : margin of the target times, time steps
+    eta        : learning rate of the real-valued weights, one value or one per layer
+    factor     : initial factor of the signs, of every layer
+    eta_factor : its learning rate
     """
-    latest, zero, one = t_post.max(), splat(w.dtype.type(0)), splat(w.dtype.type(1))
-    causal[:] = 0
-    for j in range(t_pre.size):
-        if t_pre[j] < latest:
-            for first in range(0, t_post.shape[1], LANES):
-                later = splat(t_pre[j]) < load_edge(t_post, 0, first)
-                row = load_edge(w, j, first) + where(later, load_edge(step, 0, first), zero)  # Eq. 12
-                store(w, j, first, row)
-                store(causal, 0, first, load_edge(causal, 0, first) + where(later, signs_of(row, zero, one), zero))
+
+    gamma: float = field(default=1.0, metadata={"least": 0})
+    eta: tuple[float, ...] = field(default=(0.1,), metadata={"least": 0, "per_layer": True})
+    factor: float = field(default=5.0, metadata={"above": 0})
+    eta_factor: float = field(default=0.01, metadata={"least": 0})
+    schedule: object = choice(SCHEDULES, "constant")
 
 
-@njit(cache=True, error_model="numpy")
-def _learn(t_in, labels, v_th, gamma, t_max, eta, eta_fact, w, fact, a, outputs):
+@kernel
+def _learn(t_in, labels, v_th, gamma, t_max, eta, eta_factor, w, factor, a, record):
     """Online updates from images in their order.
 
     t_in : int16 (n, inputs)   labels : (n,)   eta : per layer
-    Changes w, per layer (n, M), and fact (layers,); overwrites a and outputs.
+    Changes w, per layer rows (n, M), and factor (layers,); overwrites a and record.
     """
     for b in range(labels.size):
-        present(t_in[b], w, True, v_th / fact, t_max, a)
-        judge(b, labels[b], gamma, 0.0, t_max, a, outputs)  # a silent output layer learns nothing
-        if outputs.cost[b] == 0.0:
+        present(t_in[b], w, True, v_th / factor, t_max, a)
+        judge(b, labels[b], gamma, 0.0, t_max, a, record)  # a silent output layer learns nothing
+        if record.cost[b] == 0.0:
             continue
         for k in range(len(w) - 1, -1, -1):
-            t_pre, t_post, delta = a.t[k][0], a.t[k + 1], a.delta[k]
+            t_pre = a.states[k - 1].t_post[0] if k > 0 else a.t_in[0]
+            t_post, delta = a.states[k].t_post, a.delta[k]
             normalise(delta)
             causal = np.empty(t_post.shape, w[k].dtype)
-            _update(t_pre, t_post, (delta * eta[k]).astype(w[k].dtype).reshape(t_post.shape), w[k], causal)
-            fact[k] += eta_fact * (delta * causal[0]).sum() / w[k].size  # -dE/dfact, of its mean over the synapses
+            change = (delta * eta[k]).astype(w[k].dtype).reshape(t_post.shape)
+            causal_update_with_signs(t_pre, t_post, change, w[k], causal)
+            factor[k] += (
+                eta_factor * (delta * causal[0]).sum() / w[k].size
+            )  # -dE/dfactor, of its mean over the synapses
             if k > 0:
                 causal_delta(t_pre, t_post[0], delta, w[k], a.delta[k - 1])
 
 
-class BS4NN:
-    """The algorithm of `learning.algorithm = "bs4nn"`; see s4nn_ref.algorithms.Algorithm.
+class Algorithm:
+    """See s4nn_ref/algorithms/__init__.py.
 
-    layers : Layers, with the real-valued weights   fact : (layers,), the factors of their signs
+    network : factor * sign(w), what is evaluated   w : the real-valued weights, per layer rows (n, M)
+    factor  : (layers,), the factors of the signs
     """
 
-    def __init__(self, config, rng: np.random.Generator, batches: int, dtype=np.float32):
-        self.layers = Layers(config, rng, batches, dtype)
-        self.fact = np.full(len(self.layers.w), config.learning.fact)
+    neuron = step
+    uses_optimiser = False
+
+    def __init__(self, config, rng: np.random.Generator, calls: int, optimiser=None, dtype=np.float32):
+        self.config, self.network = config, Network(config.network, self.neuron, dtype)
+        ranges = zip(config.network.init, self.network.rows, strict=True)
+        self.w = tuple(rng.uniform(*init, rows.shape).astype(dtype) for init, rows in ranges)
+        self.activity = activity([len(self.w[0]), *(w.shape[1] for w in self.w)], dtype)
+        self.factor = np.full(len(self.w), config.learning.factor)
+        self.course = Course(config.learning.schedule, calls, config.training.epochs, np.zeros((), np.int64))
+
+    @staticmethod
+    def check(config, specs) -> None:
+        check_online("bs4nn", config, specs)
 
     @staticmethod
     def presented(config) -> int:
@@ -73,23 +91,26 @@ class BS4NN:
 
         Raises InputError where a factor has become 0 or negative.
         """
-        la, le = self.layers, self.layers.config.learning
-        outputs, net = la.outputs(len(labels)), la.network
-        _learn(
-            la.encoded(images), labels, net.v_th, le.lam, net.t_max, la.next_eta(), le.eta_fact, la.w, self.fact,
-            la.activity, outputs,
-        )  # fmt: skip
-        if self.fact.min() <= 0:
-            raise InputError(f"a factor of the signs became {self.fact.min():g}; lower learning.eta_fact")
-        return outputs.cost, la.right(outputs, labels)
+        le = self.config.learning
+        eta = np.array(le.eta) * self.course.next_factor()
+
+        def learn(t_in, labels, v_th, t_max, record):
+            _learn(t_in, labels, v_th, le.gamma, t_max, eta, le.eta_factor, self.w, self.factor, self.activity, record)
+
+        result = present_to(learn, self.config, self.network, images, labels)
+        if self.factor.min() <= 0:
+            raise InputError(f"a factor of the signs became {self.factor.min():g}; lower learning.eta_factor")
+        return result
 
     def parameters(self) -> np.ndarray:
         """Weights as the network holds them: two values in each layer."""
-        layers = zip(self.layers.w, self.fact, strict=True)
-        return np.concatenate([np.sign(w).ravel() * w.dtype.type(fact) for w, fact in layers])
+        for rows, w, factor in zip(self.network.rows, self.w, self.factor, strict=True):
+            rows[...] = np.sign(w) * w.dtype.type(factor)
+        return self.network.parameters
 
     def end_epoch(self, images: int, rng: np.random.Generator) -> None:
-        """Nothing: no neuron starts anew."""
+        """Nothing: no neuron is re-initialised."""
 
     def state(self) -> dict[str, np.ndarray]:
-        return self.layers.state() | {"fact": self.fact}
+        weights = {f"w{k}": w for k, w in enumerate(self.w)}
+        return {**weights, "step": self.course.step, "factor": self.factor}

@@ -1,0 +1,1 @@
+"""The program around the network: command line, runs and their records, files, reports, prediction."""

@@ -1,0 +1,306 @@
+"""The command `s4nn`. Exit codes: 0 fine, 1 internal error, 2 bad usage or bad input, 130 interrupted (state saved).
+
+Commands import what they need, so that --help and usage errors answer at once.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from s4nn_ref import __version__
+from s4nn_ref.errors import InputError, mute
+
+EXAMPLES = """\
+examples:
+  s4nn train experiments/demo.toml           train on the embedded digits, no data set needed
+  s4nn train experiments/mnist-plus.toml     train on MNIST (found, or downloaded once)
+  s4nn train experiments/mnist-plus.toml --resume
+  s4nn evaluate weights/mnist-plus.npz --json
+  s4nn predict weights/mnist-plus.npz digit.png --invert --plot potentials.png
+  s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz
+  s4nn data verify mnist
+
+Data sets are searched in --data DIR, or else in $S4NN_DATA, data/ and the download cache,
+each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on."""
+
+
+def _whole_number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def set_threads(threads: int | None) -> None:
+    """Use this many threads; InputError if numba has fewer."""
+    import numba
+
+    if threads is not None:
+        if threads > numba.config.NUMBA_NUM_THREADS:
+            raise InputError(f"--threads {threads}: only {numba.config.NUMBA_NUM_THREADS} are there")
+        numba.set_num_threads(threads)
+
+
+def run_evaluate(args) -> int:
+    from s4nn_ref import anytime, metrics
+    from s4nn_ref.app import report, storage
+    from s4nn_ref.app.progress import images_bar
+    from s4nn_ref.data import dataset
+
+    set_threads(args.threads)
+    network, config = storage.read_weights(args.weights)
+    images = dataset.load(args.dataset or config.data.dataset, args.split, args.data).head(args.limit)
+    dataset.check_fits(images, network)
+    began = time.perf_counter()
+    with images_bar(len(images.labels), "evaluate") as advance:
+        if args.anytime:
+            found = anytime.metrics_until_decision(network, images, config.data.encoding, advance)
+        else:
+            responses = metrics.respond(network, images.images, config.data.encoding, progress=advance)
+            found = metrics.metrics_of(responses, images.labels)
+    seconds = round(time.perf_counter() - began, 3)
+    found = {"dataset": images.name, "split": images.split, **found, "seconds": seconds}
+    print(json.dumps(found) if args.json else report.evaluation_text(found))
+    return 0
+
+
+def run_predict(args) -> int:
+    from s4nn_ref.anytime import Anytime
+    from s4nn_ref.app import predict, storage
+
+    network, config = storage.read_weights(args.weights)
+    anytime = None if args.json or args.plot else Anytime(network)  # those show what comes after the decision too
+    # all files are read before anything is printed or written
+    images = [predict.read_image(path, network.input_shape, args.invert) for path in args.images]
+    rows = []
+    for path, image in zip(args.images, images, strict=True):
+        if image.mean() > 127:
+            hint = "leave --invert out" if args.invert else "use --invert for dark on light"
+            print(f"s4nn: {path} is mostly light, the network expects light on dark: {hint}?", file=sys.stderr)
+        p = predict.predict(network, image, config.data.encoding, anytime)
+        rows.append((path.name, image, p))
+        if args.json:
+            print(
+                json.dumps(
+                    {
+                        "image": str(path),
+                        "class": p.label,
+                        "decision_time": p.decision_time,
+                        "fired": p.fired,
+                        "spikes": sum(p.spikes),
+                        "spikes_per_layer": p.spikes,
+                        "t_out": p.t_out.tolist(),
+                    }
+                )
+            )
+        else:
+            when = f"decided at t = {p.decision_time} of {network.t_max} steps"
+            silent = "no output spike: the largest final potential decides"
+            print(f"{path}: class {p.label}, {when if p.fired else silent}, {sum(p.spikes)} spikes used")
+    if args.plot:
+        predict.plot(args.plot, network, rows)
+    return 0
+
+
+def run_data(args) -> int:
+    from s4nn_ref.data import idx
+
+    for name in [args.name] if args.name else list(idx.SHA256):
+        if args.action == "where":
+            for filename in idx.FILES.values():
+                print(f"{name}/{filename}: {idx.find(name, filename, args.data) or 'not found'}")
+            continue
+        if args.action == "fetch":
+            if name not in idx.MIRRORS:
+                raise InputError(f"no mirror is known for {name!r}; known: {', '.join(idx.MIRRORS)}")
+            for filename in idx.FILES.values():
+                if idx.find(name, filename, args.data) is None:
+                    idx.fetch(name, filename, args.data)
+        for path, digest in idx.verify(name, args.data):
+            known = "original" if name in idx.SHA256 else "no checksum known"
+            print(f"{path}: {known}, sha256 {digest}")
+    return 0
+
+
+def run_info(args) -> int:
+    from s4nn_ref.app import report, storage
+
+    print(report.network_text(*storage.read_weights(args.weights)))
+    return 0
+
+
+def run_import(args) -> int:
+    from s4nn_ref import config
+    from s4nn_ref.app import imported, report, storage
+
+    experiment = config.read_config(args.config)
+    signs = experiment.algorithm == "bs4nn"
+    if signs != (args.factor is not None):
+        raise InputError(f"--factor is {'needed' if signs else 'not'} for {experiment.algorithm}")
+    network = experiment.network_of()
+    imported.read_arrays(network, args.arrays, args.allow_pickle, args.factor)
+    if args.out.suffix != ".npz":
+        raise InputError(f"--out {args.out}: weights are .npz files")
+    storage.write_weights(args.out, experiment, network.parameters)
+    print(report.network_text(network, experiment))
+    return 0
+
+
+def run_compare(args) -> int:
+    from s4nn_ref.app import record, report
+
+    print(report.comparison_text([record.read_record(folder) for folder in args.runs]))
+    return 0
+
+
+def run_train(args) -> int:
+    from dataclasses import fields
+
+    from s4nn_ref.app.session import Options, train
+
+    set_threads(args.threads)
+    return train(args.config, Options(**{f.name: getattr(args, f.name) for f in fields(Options)}))
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str):
+        self.exit(2, f"s4nn: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, see --help."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = _Parser(
+        prog="s4nn",
+        formatter_class=raw,
+        epilog=EXAMPLES,
+        description="DS4NN: deep spiking networks with one spike per neuron, trained by temporal backpropagation.",
+    )
+    top.add_argument("--version", action="version", version=f"s4nn_ref {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+
+    def command(name, run, about, more=""):
+        p = commands.add_parser(name, help=about, description=f"{about}.\n\n{more}".strip(), formatter_class=raw)
+        p.set_defaults(run=run)
+        return p
+
+    def add_data(p):
+        p.add_argument("--data", type=Path, metavar="DIR", help="folder with the data sets, e.g. DIR/mnist/...")
+
+    def add_threads(p):
+        p.add_argument("--threads", type=_whole_number, metavar="N", help="CPU threads (results do not depend on it)")
+
+    p = command(
+        "train",
+        run_train,
+        "train the network of an experiment file and leave weights and a record",
+        "A checkpoint is written after every epoch. Ctrl-C saves the state and exits with 130;\n"
+        "--resume goes on from there to exactly the result of an uninterrupted run.\n\n"
+        "DIR then holds weights.npz (selected epoch), weights-last.npz, record.json (settings and all\n"
+        "metrics), responses.npz (raw responses to the test set) and checkpoint.npz.",
+    )
+    p.add_argument("config", type=Path, metavar="CONFIG.toml", help="an experiment, e.g. experiments/mnist-plus.toml")
+    add_data(p)
+    p.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: runs/EXPERIMENT/seedN)")
+    p.add_argument("--seed", type=int, metavar="N", help="seed of weights, split, order and augmentation")
+    p.add_argument("--epochs", type=int, metavar="N", help="train this many epochs")
+    p.add_argument("--limit", type=_whole_number, metavar="N", help="use only the first N training images")
+    add_threads(p)
+    p.add_argument(
+        "--engine",
+        choices=("fast", "plain"),
+        help="plain: the loops of the equations, slower (default: as CONFIG says)",
+    )
+    p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped (or start)")
+    p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")
+
+    p = command("evaluate", run_evaluate, "metrics of a trained network on a data set")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
+    add_data(p)
+    p.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="mnist, fashion-mnist, glyphs or the name of a folder in DIR (default: what it was trained on)",
+    )
+    p.add_argument("--split", choices=("test", "train"), default="test", help="default: test")
+    p.add_argument("--limit", type=_whole_number, metavar="N", help="only the first N images")
+    add_threads(p)
+    p.add_argument(
+        "--anytime",
+        action="store_true",
+        help="stop at the first output spike: the same decisions, no metrics that need more",
+    )
+    p.add_argument("--json", action="store_true", help="one JSON object")
+
+    p = command("predict", run_predict, "recognise PNG files of any size, grey or colour")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
+    p.add_argument("images", type=Path, nargs="+", metavar="IMAGE.png")
+    p.add_argument("--invert", action="store_true", help="the images are dark on light")
+    p.add_argument("--json", action="store_true", help="one JSON object per image and line")
+    p.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the potentials of all outputs over time")
+
+    p = command("data", run_data, "fetch, verify or locate a data set")
+    p.add_argument("action", choices=("fetch", "verify", "where"))
+    p.add_argument("name", nargs="?", metavar="NAME", help="mnist or fashion-mnist (default: both)")
+    add_data(p)
+
+    p = command("info", run_info, "layers, weights and origin of a trained network")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
+
+    p = command(
+        "import",
+        run_import,
+        "weights that another program stored as NumPy arrays, for a dense network",
+        "Arrays are (n_post, n_pre), (n_post, n_pre, 1) or, above the image, (n_post, rows, columns), one .npy per\n"
+        "layer from below. Example, a network of S4NN:\n\n"
+        "  s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz\n"
+        "  s4nn evaluate s4nn.npz",
+    )
+    p.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment that the weights are of")
+    p.add_argument("arrays", type=Path, nargs="+", metavar="W.npy")
+    p.add_argument("--out", type=Path, required=True, metavar="WEIGHTS.npz", help="where to write")
+    p.add_argument(
+        "--factor", type=float, nargs="+", metavar="F", help="for BS4NN: a factor per layer; weights become F * sign(w)"
+    )
+    p.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="also read object arrays, which can run code: only from people you trust",
+    )
+
+    p = command("compare", run_compare, "metrics of finished runs beside the paper's")
+    p.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="output folder of a training run")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    # before numba starts its threads: those that wait shall sleep, or they take the cores of a busy machine from those
+    # that work
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    args = parser().parse_args(argv)
+    try:
+        code = args.run(args)
+        sys.stdout.flush()  # here, where a full disk can still be told of
+        return code
+    except InputError as error:
+        print(f"s4nn: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("s4nn: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
+        mute(sys.stdout)
+        return 0
+    except OSError as error:
+        mute(sys.stdout)
+        print(f"s4nn: {error.filename or 'output'}: {error.strerror}; free space or write elsewhere", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("s4nn: not enough memory; use a smaller network or batch", file=sys.stderr)
+        return 2

@@ -1,0 +1,112 @@
+"""Tables for people: an evaluation, a network, and runs beside the paper."""
+
+from s4nn_ref.app.paper import PAPER
+from s4nn_ref.config import Config
+from s4nn_ref.errors import InputError
+from s4nn_ref.network import Network
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def evaluation_text(metrics: dict) -> str:
+    """What `s4nn evaluate` prints without --json."""
+    rows = [
+        ("accuracy (strict)", percent(metrics["accuracy_strict"]),
+         "earliest output; potentials decide ties and silence"),
+        ("accuracy (first spike)", percent(metrics["accuracy_first_spike"]), "no output spike counts as wrong"),
+    ]  # fmt: skip
+    if "tied" in metrics:
+        rows += [
+            ("accuracy (unique)", percent(metrics["accuracy_unique"]), "ties count as wrong too"),
+            ("accuracy (lenient)", percent(metrics["accuracy_lenient"]), "any tie that includes the label counts"),
+            ("accuracy (authors')", percent(metrics["accuracy_authors"]), "as S4NN's authors count ties and silence"),
+            ("tied images", percent(metrics["tied"]), ""),
+        ]
+    rows += [
+        ("silent images", percent(metrics["silent"]), "no output spike"),
+        ("decision time", f"{metrics['decision_time_mean']:.1f}", "steps, mean over images"),
+        ("spikes until decision", f"{metrics['mrn']['total']:.0f}", "mean over images (MRN)"),
+        *((f"  {name}", f"{count:.0f}", "") for name, count in metrics["mrn"]["layers"].items()),
+    ]
+    if "dead" in metrics:
+        rows += [
+            ("dead hidden neurons", percent(metrics["dead"]["per_image"]), "silent for an image, mean over images"),
+            ("", percent(metrics["dead"]["always"]), "silent for every image"),
+        ]
+    head = f"{metrics['dataset']} {metrics['split']}, {metrics['n']} images, {metrics['seconds']:.1f} s"
+    return "\n".join([head, *(f"  {name:<24}{value:>19}   {note}".rstrip() for name, value, note in rows)])
+
+
+def _falling(network: Network) -> str:
+    """How the output threshold falls with time (D25), where it does."""
+    threshold = network.output_threshold()
+    return f" (output {threshold[0]:g} falling to {threshold[-1]:g})" if threshold[0] > threshold[-1] else ""
+
+
+def network_text(network: Network, config: Config) -> str:
+    """What `s4nn info` prints."""
+    lines = [
+        f"{network.structure}  ({config.name or 'unnamed'}: {config.data.dataset}, seed {config.training.seed})",
+        f"input {'x'.join(map(str, network.input_shape))}, T_max {network.t_max}, threshold {network.v_th:g}"
+        f"{_falling(network)}, {network.settings.padding} padding, {network.parameters.size:,} weights",
+        f"  {'layer':<10}{'neurons':>16}{'weights':>10}{'mean':>10}{'std':>10}{'min':>10}{'max':>10}",
+    ]
+    weights = iter(network.w)
+    for spec in network.specs:
+        neurons = "x".join(map(str, spec.shape_post))
+        if spec.geometry is None:
+            lines.append(f"  {spec.token:<10}{neurons:>16}")
+        else:
+            w = next(weights)
+            numbers = "".join(f"{value:>10.3g}" for value in (w.mean(), w.std(), w.min(), w.max()))
+            lines.append(f"  {spec.token:<10}{neurons:>16}{w.size:>10,}{numbers}")
+    return "\n".join(lines)
+
+
+def comparison_text(records: list[dict]) -> str:
+    """The paper's metrics beside those of runs on the same data set, as a Markdown table.
+
+    Runs of S4NN alone, or of BS4NN, stand beside what is quoted of it.
+    """
+    datasets = {record["config"]["data"]["dataset"] for record in records}
+    if len(datasets) != 1:
+        raise InputError(
+            f"these runs are on different data sets ({', '.join(sorted(datasets))}); compare one at a time"
+        )
+    algorithms = {record["config"]["learning"]["algorithm"] for record in records}
+    paper = PAPER.get((algorithms.pop() if len(algorithms) == 1 else "ds4nn", datasets.pop()), {})
+
+    def of(record: dict, path: str):
+        value = record["selected"]
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    spikes, steps = "{:.0f}".format, "{:.1f}".format
+    rows = [
+        ("test accuracy (strict)", "test", "test.accuracy_strict", percent),
+        ("test accuracy (first spike only)", None, "test.accuracy_first_spike", percent),
+        ("test accuracy (lenient)", None, "test.accuracy_lenient", percent),
+        ("test accuracy (as S4NN's authors count)", None, "test.accuracy_authors", percent),
+        ("training accuracy (strict)", "train", "train.accuracy_strict", percent),
+        ("tied images", None, "test.tied", percent),
+        ("silent images", None, "test.silent", percent),
+        ("mean decision time (steps)", "decision_time", "test.decision_time_mean", steps),
+        ("spikes until decision (MRN)", "mrn", "test.mrn.total", spikes),
+        ("dead neurons, per image", None, "test.dead.per_image", percent),
+    ]
+    names = [f"{record['experiment']} (seed {record['seed']})" for record in records]
+    table = [["", "paper", *names]]
+    for title, key, path, show in rows:
+        quoted = paper.get(key) if key else None
+        table.append([title, "-" if quoted is None else show(quoted), *(show(of(r, path)) for r in records)])
+    table.append(
+        ["selected epoch / epochs", "-", *(f"{r['selected']['epoch']} / {len(r['history'])}" for r in records)]
+    )
+    table.append(["training time (min)", "-", *(f"{r['seconds']['training'] / 60:.1f}" for r in records)])
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in table]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)

@@ -1,0 +1,131 @@
+"""The command `s4nn train`: from an experiment file to weights and a record in an output folder."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from s4nn_ref.app.legacy import config_of_stored
+from s4nn_ref.app.progress import TerminalProgress, images_bar
+from s4nn_ref.app.record import environment, read_record, write_record
+from s4nn_ref.app.report import comparison_text
+from s4nn_ref.app.storage import write_weights
+from s4nn_ref.config import Config, read_config
+from s4nn_ref.data.dataset import Dataset, check_fits, load
+from s4nn_ref.errors import InputError
+from s4nn_ref.metrics import Responses, metrics_of, respond
+from s4nn_ref.training.loop import Training, split_validation
+
+_OURS = ("record.json", "checkpoint.npz", "weights.npz", "weights-last.npz", "responses.npz")
+
+
+def _holds_a_run(out: Path, resume: bool, force: bool) -> bool:
+    """Whether `out` holds files of a run; an InputError where training there was not asked for."""
+    if resume and force:
+        raise InputError("--resume and --force exclude each other: go on with the run, or discard it?")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; name a folder by --out")
+    held = any((out / name).exists() for name in _OURS)
+    if held and not (resume or force):
+        raise InputError(f"{out} already holds a run; --resume goes on with it, --force discards it")
+    return held
+
+
+def _finished(out: Path, config: Config) -> dict | None:
+    """The record of a finished run of this very experiment in `out`, if there is one."""
+    if not (out / "record.json").exists():
+        return None
+    record = read_record(out)
+    if config_of_stored(record["config"], out / "record.json") != config:
+        raise InputError(
+            f"{out} holds a finished run of another experiment; discard it by --force, or use another --out"
+        )
+    return record
+
+
+def _judge(config: Config, parameters, train: Dataset, test: Dataset) -> tuple[dict, Responses]:
+    """Metrics of one set of weights on the test set and on the training images, and the raw test responses."""
+    network, metrics, responses = config.network_of(), {}, {}
+    network.parameters[:] = parameters
+    for name, dataset in (("test", test), ("train", train)):
+        with images_bar(len(dataset.labels), f"evaluate {name}") as advance:
+            responses[name] = respond(network, dataset.images, config.data.encoding, progress=advance)
+        metrics[name] = metrics_of(responses[name], dataset.labels)
+    return metrics, responses["test"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `s4nn train`; see its --help."""
+
+    data: Path | None = None
+    out: Path | None = None
+    seed: int | None = None
+    epochs: int | None = None
+    limit: int | None = None
+    engine: str | None = None
+    resume: bool = False
+    force: bool = False
+
+
+def train(config_path: Path, options: Options = Options()) -> int:
+    """Train one experiment; returns the exit code, 0 or 130 where interrupted."""
+    config = read_config(config_path).changed("training", seed=options.seed, epochs=options.epochs)
+    config = config.changed("network", engine=options.engine)
+    out = Path(options.out or Path("runs") / config.name / f"seed{config.training.seed}")
+    data_dir, limit, resume, force = options.data, options.limit, options.resume, options.force
+    held = _holds_a_run(out, resume, force)
+    if resume and (record := _finished(out, config)):
+        print(f"{out} is finished")
+        print(comparison_text([record]))
+        return 0
+    ran_with = environment()  # now: the checkout may change while a long run goes on
+    dataset = load(config.data.dataset, "train", data_dir)
+    test = load(config.data.dataset, "test", data_dir)
+    learn, validate = split_validation(dataset, config)
+    training = Training(config, learn.head(limit), validate)
+    check_fits(test, training.evaluated)
+    checkpoint = out / "checkpoint.npz"
+    if resume and checkpoint.exists():
+        training.restore(checkpoint)
+    if held and force:  # not before everything else has proved right
+        for name in _OURS:
+            (out / name).unlink(missing_ok=True)
+    images = len(training.data.labels)
+    print(
+        f"{config.name}: {config.network.structure} on {config.data.dataset}, {images} training and "
+        f"{len(validate.labels)} validation images, seed {config.training.seed}, into {out}",
+        flush=True,
+    )
+    progress = TerminalProgress(
+        config.training.epochs, images, training.epoch * images + training.batch * training.presented
+    )
+    try:
+        finished = training.run(checkpoint, progress)
+    finally:
+        progress.close()
+    if not finished:
+        print(f"interrupted in epoch {training.epoch + 1}; state saved in {checkpoint}, go on with --resume")
+        return 130
+    began = time.perf_counter()
+    best, final = training.best, training.algorithm.parameters()
+    write_weights(out / "weights.npz", config, best)
+    write_weights(out / "weights-last.npz", config, final)
+    selected, responses = _judge(config, best, training.data, test)
+    last = selected
+    if training.best_epoch != training.epoch:
+        last, _ = _judge(config, final, training.data, test)
+    content = {
+        "environment": ran_with,
+        "dataset_sha256": {"train": dataset.sha256, "test": test.sha256},
+        "limit": limit,
+        "seconds": {
+            "training": sum(row["seconds"] for row in training.history),
+            "evaluation": time.perf_counter() - began,
+        },
+        "selected": {"epoch": training.best_epoch, **selected},
+        "last": {"epoch": training.epoch, **last},
+        "history": training.history,
+    }
+    write_record(out, config, content, responses, test.labels)
+    print(comparison_text([read_record(out)]))
+    return 0

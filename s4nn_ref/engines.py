@@ -1,0 +1,125 @@
+"""Two ways to compute the same layer: fast, the lanes of the step model in integer time; plain, any neuron model.
+
+Layers (layers.py) know shapes and settings; an engine knows kernels. Where sums are exact both give the same firing
+times and gradients, bit for bit; which one runs is one key, `network.engine`.
+"""
+
+import numpy as np
+
+from s4nn_ref.errors import InputError
+from s4nn_ref.kernels import backprop, convolution, output, plain
+from s4nn_ref.kernels.compile import LANES
+from s4nn_ref.kernels.spikes import fan_out
+from s4nn_ref.kernels.state import Error, State
+from s4nn_ref.neurons import step
+
+N_SHARDS = 4  # pieces of a batch; a constant, so that no bit depends on the number of threads
+
+
+def _padded(w: np.ndarray) -> np.ndarray:
+    """w (rows, columns), C order, zeros appended to its rows until their length is a multiple of LANES."""
+    missing = -w.shape[1] % LANES
+    return np.ascontiguousarray(np.pad(w, ((0, 0), (0, missing))) if missing else w)
+
+
+class Fast:
+    """Kernels of the step model: lanes of maps in vector registers, one call for a convolution and its pooling."""
+
+    fuses = True
+
+    def fan_out(self, geometry):
+        return fan_out(geometry, N_SHARDS)
+
+    def hidden(self, layer, pre: State, post: State, t_end) -> None:
+        """Overwrite post with the firing of a hidden layer and the pooling after it."""
+        v_th = layer.dtype.type(layer.reaching(layer.v_th))
+        convolution.if_conv(
+            pre.t_post.reshape(len(pre.t_post), -1),
+            _padded(layer.rows),
+            v_th,
+            t_end,
+            layer.geometry,
+            layer.pooling,
+            layer.fan,
+            post.flat(),
+        )
+
+    def output(self, layer, pre: State, post: State, t_end) -> None:
+        """Overwrite post with the firing of the output layer."""
+        n = len(pre.t_post)
+        threshold = layer.reaching(layer.threshold)[:t_end]
+        flat = State(*(post[i].reshape(n, -1) for i in range(3)), None, None, post.v_end, post.v_late)
+        output.if_output(pre.t_post.reshape(n, -1), layer.rows, threshold, min(N_SHARDS, n), flat)
+
+    def weight_gradient(self, layer, pre: State, error: Error, grad) -> None:
+        """Add dE/dw to grad (S, R, M) (Eqs. 8 and 12)."""
+        t_pre = pre.t_post.reshape(len(pre.t_post), -1)
+        backprop.if_conv_weight_gradient(
+            error, t_pre, layer.silent, layer.geometry, layer.pooling.window, layer.fan, grad
+        )
+
+    def propagate(self, layer, pre: State, error: Error) -> np.ndarray:
+        """dE/dt of the layer below, (B, H*W, C) (Eq. 10)."""
+        g, n = layer.geometry, len(pre.t_post)
+        w_post = _padded(layer.rows.T.reshape(-1, g.maps_pre)).reshape(g.maps_post, -1)
+        delta_pre = np.empty((n, g.height * g.width, g.maps_pre), layer.dtype)
+        t_peak = pre.t_peak.reshape(delta_pre.shape)
+        backprop.if_conv_propagate(error, t_peak, w_post, g, layer.pooling.window, min(N_SHARDS, n), delta_pre)
+        return delta_pre
+
+
+class Plain:
+    """The loops over causal sets of a neuron model (kernels/plain.py); arguments as in Fast."""
+
+    fuses = False
+
+    def __init__(self, model):
+        self.model, self.kernels = model, plain.compiled(model)
+
+    def fan_out(self, geometry):
+        return fan_out(geometry, 0)
+
+    def hidden(self, layer, pre: State, post: State, t_end) -> None:
+        self._fire(layer, pre, post, t_end, np.empty((1, 0), layer.dtype))
+
+    def _fire(self, layer, pre: State, post: State, t_end, v_end) -> None:
+        v_th = float(layer.reaching(layer.v_th))
+        self.kernels.fire(*self._inputs(layer, pre), v_th, t_end, layer.fan, post.flat(), v_end)
+
+    def output(self, layer, pre: State, post: State, t_end) -> None:
+        if self.model.integer:
+            threshold = layer.reaching(layer.threshold)[:t_end].astype(float)
+            self.kernels.fire_in_steps(*self._inputs(layer, pre), threshold, layer.fan, post.flat())
+        else:
+            self._fire(layer, pre, post, t_end, post.v_end)
+            post.v_late[...] = post.v_end
+
+    def weight_gradient(self, layer, pre: State, error: Error, grad) -> None:
+        self.kernels.weight_gradient(error, *self._inputs(layer, pre), layer.silent, layer.fan, grad)
+
+    def propagate(self, layer, pre: State, error: Error) -> np.ndarray:
+        g, n = layer.geometry, len(pre.t_post)
+        delta_pre, below = np.empty((n, g.height * g.width, g.maps_pre), layer.dtype), pre.flat()
+        below = State(*(array.reshape(delta_pre.shape) for array in below[:3]))
+        self.kernels.propagate(error, below, self._w(layer), layer.silent, g, layer.fan, delta_pre)
+        return delta_pre
+
+    def _w(self, layer) -> np.ndarray:
+        return np.ascontiguousarray(layer.rows.T)
+
+    def _inputs(self, layer, pre: State):
+        return pre.t_post.reshape(len(pre.t_post), -1), self._w(layer)
+
+
+def engine_of(name: str, model) -> Fast | Plain:
+    """The engine called "fast" or "plain" for a neuron model.
+
+    Raises InputError where the fast one is asked for another model than the step model.
+    """
+    if name == "plain":
+        return Plain(model)
+    if model is not step:
+        raise InputError(
+            f'network.engine = "fast" computes the step model only, not {model.__name__}; use engine = "plain"'
+        )
+    return Fast()

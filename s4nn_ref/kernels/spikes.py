@@ -1,0 +1,108 @@
+"""Spikes as lists of events: in time order for a layer, and for every position of a convolution above it.
+
+Letters   B images of a batch, S shards of it, H W C presynaptic rows, columns, maps, H' W' M postsynaptic ones,
+          K kernel side, R = K*K*C synapses of a neuron, P = H'*W' positions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from s4nn_ref.kernels.compile import kernel
+from s4nn_ref.kernels.lanes import LANES, any_lane, load, splat
+
+ROW = 2**32 - 1  # the part of a spike's entry that is its row of the weights
+
+
+class FanOut(NamedTuple):
+    """Where the spikes of a layer go, and the lists that spikes_of_positions fills with them.
+
+    first            : int32 (H*W + 1,); pixel x reaches the positions first[x] <= i < first[x + 1] of the next two
+    position, offset : uint32, output position, and the row of the weights (R, M) for map 0 of the pixel
+    end              : uint64 (S, P), one after the last spike of each position in `spike`
+    spike            : int64 (S, P*(R + 1)), the spikes of position p from p * (R + 1) on: t * 2**32 + row
+    """
+
+    first: np.ndarray
+    position: np.ndarray
+    offset: np.ndarray
+    end: np.ndarray
+    spike: np.ndarray
+
+
+def fan_out(geometry, n_shards: int) -> FanOut:
+    """The fan-out of a convolution or dense layer, its lists not yet filled."""
+    g = geometry
+    synapses = [[] for _ in range(g.height * g.width)]
+    for p, ky, kx in np.ndindex(g.height_post * g.width_post, g.kernel_height, g.kernel_width):
+        y = (p // g.width_post) * g.stride + ky - g.pad_top
+        x = (p % g.width_post) * g.stride + kx - g.pad_left
+        if 0 <= y < g.height and 0 <= x < g.width:
+            synapses[y * g.width + x].append((p, (ky * g.kernel_width + kx) * g.maps_pre))
+    position, offset = np.array([pair for pixel in synapses for pair in pixel], np.uint32).T.copy()
+    first = np.cumsum([0] + [len(pixel) for pixel in synapses], dtype=np.int32)
+    n_positions = g.height_post * g.width_post
+    end = np.zeros((n_shards, n_positions), np.uint64)
+    spike = np.zeros((n_shards, n_positions * (g.receptive_field + 1)), np.int64)
+    return FanOut(first, position, offset, end, spike)
+
+
+@kernel
+def spikes_in_time_order(t_pre, b, t_max):
+    """Indices of the neurons of image b that fired, by time, then by index (a counting sort).
+
+    t_pre : int16 (B, H*W*C)   ->   int32 (spikes,)
+    """
+    size, silent = t_pre.shape[1], splat(np.int16(t_max))
+    fired = np.empty(size + 1, np.int32)
+    first = np.zeros(t_max + 1, np.int32)
+    n = 0
+    for block in range(0, size, LANES):
+        if block + LANES <= size and not any_lane(load(t_pre, b, block) < silent):
+            continue  # most neurons are silent
+        for j in range(block, min(block + LANES, size)):
+            fired[n] = j  # overwritten unless j fired: cheaper than a branch
+            n += t_pre[b, j] < t_max
+    for s in range(n):
+        first[t_pre[b, fired[s]] + 1] += 1
+    for t in range(t_max):
+        first[t + 1] += first[t]
+    order = np.empty(n, np.int32)
+    for s in range(n):
+        t = t_pre[b, fired[s]]
+        order[first[t]] = fired[s]
+        first[t] += 1
+    return order
+
+
+@kernel(parallel=True)
+def spikes_until(t_post, t):
+    """Neurons that have fired by step t of their image: t_post (B, N), t (B,) -> int32 (B,)."""
+    count = np.zeros(t.size, np.int32)
+    for b in prange(t.size):
+        for time in t_post[b]:
+            count[b] += time <= t[b]
+    return count
+
+
+@kernel
+def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
+    """For every output position, the spikes of its receptive field in time order.
+
+    t_pre : int16 (B, H*W*C), of which image b is read; fan : FanOut, whose lists of one shard are overwritten
+    A sentinel at t_max follows the last spike of each list.
+    """
+    end, spike = fan.end[shard], fan.spike[shard]
+    length = spike.size // end.size
+    for p in range(end.size):
+        end[p] = p * length
+    for j in spikes_in_time_order(t_pre, b, t_max):
+        pixel = np.uint32(j) // np.uint32(maps_pre)
+        arriving = (np.int64(t_pre[b, j]) << 32) + np.int64(np.uint32(j) - pixel * np.uint32(maps_pre))
+        for i in range(fan.first[pixel], fan.first[pixel + np.uint32(1)]):
+            p = fan.position[i]
+            spike[end[p]] = arriving + np.int64(fan.offset[i])
+            end[p] += np.uint64(1)
+    for p in range(end.size):
+        spike[end[p]] = np.int64(t_max) << 32

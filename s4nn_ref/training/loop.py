@@ -1,0 +1,231 @@
+"""Training: epochs of batches, validation, the choice of the epoch, exact resumption.
+
+Every random draw of an update comes from a generator seeded by (seed, purpose, epoch, batch), so that where a run
+stands is two integers and a resumed run repeats the uninterrupted one to the bit.
+"""
+
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from s4nn_ref.algorithms import ALGORITHMS
+from s4nn_ref.data.dataset import Dataset, check_fits
+from s4nn_ref.errors import InputError
+from s4nn_ref.metrics import metrics_of, respond
+from s4nn_ref.training import checkpoint
+from s4nn_ref.training.augmentation import augment
+from s4nn_ref.training.optimisers import Optimiser
+
+_INIT, _SPLIT, _SHUFFLE, _AUGMENT, _EPOCH_END = range(5)  # purposes of random draws
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long, and in which order: section [training].
+
+    batch  : images per update
+    order  : of the images of an epoch: shuffled, as in the file, or sampled with replacement
+    seed   : of initial weights, split, order and augmentation
+    select : which weights are the run's result, of the last epoch or of the best validation accuracy (D19)
+    """
+
+    epochs: int = field(default=20, metadata={"least": 0})
+    batch: int = field(default=1, metadata={"least": 1})
+    order: Literal["shuffled", "file", "with-replacement"] = "shuffled"
+    seed: int = field(default=0, metadata={"least": 0})
+    select: Literal["best", "last"] = "best"
+
+
+def split_validation(dataset: Dataset, config) -> tuple[Dataset, Dataset]:
+    """Training and validation images: a random cut that depends only on the seed."""
+    n = config.data.validation
+    if n >= len(dataset.labels):
+        raise InputError(
+            f"data.validation = {n} leaves no training image of the {len(dataset.labels)} of {dataset.name}; lower it"
+        )
+    order = np.random.default_rng((config.training.seed, _SPLIT)).permutation(len(dataset.labels))
+    return dataset.part(np.sort(order[n:])), dataset.part(np.sort(order[:n]))
+
+
+@contextmanager
+def deferred_interrupt():
+    """Ctrl-C or SIGTERM sets a flag that the training loop reads between batches; a second one ends at once."""
+    flag = {"set": False}
+
+    def handler(number, frame):
+        if flag["set"]:
+            raise KeyboardInterrupt
+        flag["set"] = True
+
+    try:
+        previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: signals are the caller's business
+        previous = {}
+    try:
+        yield flag
+    finally:
+        for number, old in previous.items():
+            signal.signal(number, old)
+
+
+class Progress:
+    """What a training run tells while it works; this one is silent."""
+
+    def start_epoch(self, epoch: int) -> None: ...
+    def batch(self, images: int, cost: float, accuracy: float) -> None: ...
+    def end_epoch(self, row: dict) -> None: ...
+
+
+@dataclass
+class Running:
+    """Sums over the images of the current epoch."""
+
+    images: int = 0
+    cost: float = 0.0
+    right: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Training:
+    """A training run that can stop after any batch and go on later.
+
+    Parameters
+    ----------
+    config   : the experiment
+    data     : training images, validation removed
+    validate : validation images (may be empty)
+    """
+
+    config: object  # config.Config
+    data: Dataset
+    validate: Dataset
+    epoch: int = 0  # finished epochs
+    batch: int = 0  # finished calls of Algorithm.learn in the current one
+    running: Running = field(default_factory=Running)
+    history: list[dict] = field(default_factory=list)
+
+    def __post_init__(self):
+        c = self.config
+        kind, rng = ALGORITHMS[c.algorithm], np.random.default_rng((c.training.seed, _INIT))
+        self.presented = kind.presented(c)
+        self.batches = -(-len(self.data.labels) // self.presented)
+        self.algorithm = kind(
+            c, rng, self.batches, lambda net: Optimiser(c.optimiser, net, self.batches, c.training.epochs)
+        )
+        self.evaluated = c.network_of()
+        for part in (self.data, self.validate):
+            check_fits(part, self.evaluated)
+        self.best = self.algorithm.parameters().copy()
+        self.best_epoch = 0
+
+    # ------------------------------------------------------------------------------------------------- learning
+
+    def _order(self) -> np.ndarray:
+        """Indices of the current epoch's images, as config.training.order says."""
+        n, rng = len(self.data.labels), np.random.default_rng((self.config.training.seed, _SHUFFLE, self.epoch))
+        if self.config.training.order == "file":
+            return np.arange(n)
+        return rng.integers(0, n, n) if self.config.training.order == "with-replacement" else rng.permutation(n)
+
+    def run_epoch(self, progress: Progress, stop: dict) -> bool:
+        """Learn the rest of the current epoch; returns whether it was finished (not stopped)."""
+        c, order, changes = self.config, self._order(), self.config.augment.at(self.epoch)
+        progress.start_epoch(self.epoch + 1)
+        began = time.perf_counter()
+        for batch in range(self.batch, self.batches):
+            index = order[batch * self.presented : (batch + 1) * self.presented]
+            images = self.data.images[index]
+            if changes.active:
+                rng = np.random.default_rng((c.training.seed, _AUGMENT, self.epoch, batch))
+                images = augment(changes, images, rng)
+            e, right = self.algorithm.learn(images, self.data.labels[index])
+            r = self.running
+            r.images, r.cost, r.right = r.images + len(e), r.cost + float(e.sum()), r.right + int(right.sum())
+            self.batch = batch + 1
+            progress.batch(len(e), r.cost / r.images, r.right / r.images)
+            if stop["set"]:
+                break
+        self.running.seconds += time.perf_counter() - began
+        return self.batch == self.batches
+
+    def close_epoch(self) -> dict:
+        """Validate, append the epoch's row to the history, remember the weights if they are the best so far."""
+        parameters = self.algorithm.parameters()
+        r = self.running
+        row = {
+            "epoch": self.epoch + 1,
+            "cost": r.cost / r.images,
+            "train_accuracy": r.right / r.images,
+            "seconds": r.seconds,
+            "images_per_second": r.images / max(r.seconds, 1e-9),
+        }
+        self.evaluated.parameters[:] = parameters
+        row["w_abs_mean"] = [float(np.abs(w).mean()) for w in self.evaluated.w]
+        if len(self.validate.labels):
+            responses = respond(self.evaluated, self.validate.images, self.config.data.encoding)
+            found = metrics_of(responses, self.validate.labels)
+            row["validation"] = {key: value for key, value in found.items() if key not in ("aft", "n")}
+        self.history.append(row)
+        if self.config.training.select == "last" or self._is_best(row):
+            self.best[:] = parameters
+            self.best_epoch = row["epoch"]
+        if row["epoch"] < self.config.training.epochs:
+            self.algorithm.end_epoch(
+                r.images, np.random.default_rng((self.config.training.seed, _EPOCH_END, self.epoch))
+            )
+        self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
+        return row
+
+    def _is_best(self, row: dict) -> bool:
+        """Whether an epoch's validation accuracy is above that of the best so far; always, without validation."""
+        if "validation" not in row or not self.best_epoch:
+            return True
+        best = self.history[self.best_epoch - 1]
+        return row["validation"]["accuracy_strict"] > best["validation"]["accuracy_strict"]
+
+    # ---------------------------------------------------------------------------------------------- checkpoints
+
+    def save(self, path: Path) -> None:
+        """Everything that decides how the run goes on. Raises InputError, and keeps the old file, on NaN weights."""
+        if not all(np.isfinite(array).all() for array in self.algorithm.state().values()):
+            raise InputError(
+                f"weights became NaN or infinite after epoch {self.epoch}; lower eta (the checkpoint before is kept)"
+            )
+        progress = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "running": vars(self.running),
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+        }
+        checkpoint.write(path, self._identity(), progress, {**self.algorithm.state(), "best": self.best})
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises InputError on one that is cut, or of another experiment or data set."""
+        progress = checkpoint.read(path, self._identity(), {**self.algorithm.state(), "best": self.best})
+        self.epoch, self.batch, self.history = progress["epoch"], progress["batch"], progress["history"]
+        self.running, self.best_epoch = Running(**progress["running"]), progress["best_epoch"]
+
+    def _identity(self) -> dict:
+        """What must be the same for a run to go on."""
+        return {"config": self.config.as_dict(), "images": len(self.data.labels), "sha256": list(self.data.sha256)}
+
+    def run(self, path: Path, progress: Progress) -> bool:
+        """Train to the end, saving after every epoch; returns False where it was interrupted, its state saved."""
+        with deferred_interrupt() as stop:
+            self.save(path)  # now, should the disk be full
+            while self.epoch < self.config.training.epochs:
+                finished = self.run_epoch(progress, stop)
+                row = self.close_epoch() if finished else None
+                self.save(path)
+                if row:
+                    progress.end_epoch(row)
+                if stop["set"] and (not finished or self.epoch < self.config.training.epochs):
+                    return False
+        return True
