@@ -103,7 +103,7 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
     network, learning = from_table(NetworkSettings, t.network, "network"), from_table(_Learning, t.learning, "learning")
     algorithm = ALGORITHMS[name_of(learning.algorithm, SETTINGS)]
     rule = from_table(_Rule, t.optimiser, "optimiser").rule if algorithm.uses_optimiser else None
-    if not algorithm.uses_optimiser and t.optimiser:
+    if not algorithm.uses_optimiser and "optimiser" in tables:
         named = name_of(learning.algorithm, SETTINGS)
         raise InputError(f'optimiser: algorithm "{named}" updates weights by itself; its keys stand in [learning]')
     for low, high in network.init:

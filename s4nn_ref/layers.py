@@ -29,6 +29,11 @@ class Clock(NamedTuple):
     silent: int | float
 
 
+def spikes_of(state: State, t: np.ndarray) -> np.ndarray:
+    """Spikes of a state in the steps 0 .. t of each image: t (B,) -> (B,)."""
+    return spikes_until(state.t_post.reshape(len(t), -1), t)
+
+
 def room(clock: Clock, dtype, shape) -> State:
     """A State of zeros for neurons of a shape (B, H, W, M)."""
     return State(np.zeros(shape, clock.dtype), np.zeros(shape, clock.dtype), np.zeros(shape, dtype))
@@ -82,7 +87,7 @@ class Conv:
 
     def spikes_until(self, state: State, t: np.ndarray) -> list[np.ndarray]:
         """Spikes in the steps 0 .. t of each image, for each of `tokens`: t (B,) -> [(B,)]."""
-        return [spikes_until(state.t_post.reshape(len(t), -1), t)]
+        return [spikes_of(state, t)]
 
     def synaptic_error(self, post: State, delta, surrogate: str, normalise: str) -> Error:
         """dE/dt dt/dV without its sign, normalised (Eqs. 8 and 11). delta : dE/dt of the layer's neurons, (B, ...)."""
@@ -160,7 +165,8 @@ class Pool:
         """The earliest firing time of each window: from the state below to `post`, overwritten."""
         convolution.spike_pool(pre, self.pooling, min(N_SHARDS, len(pre.t_post)), post)
 
-    spikes_until = Conv.spikes_until
+    def spikes_until(self, state: State, t: np.ndarray) -> list[np.ndarray]:
+        return [spikes_of(state, t)]
 
     def synaptic_error(self, post: State, delta, surrogate: str, normalise: str) -> Error:
         """The error as it comes: a pooling neuron passes a spike on, and has no derivative of its own."""

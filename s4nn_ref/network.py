@@ -1,6 +1,6 @@
 """A single-spike network: two loops over its layers, forward and backward.
 
-It knows neither labels nor losses nor data. Source: Mirsadeghi et al. 2023, section 2.
+`Network` knows neither labels nor losses nor data. Source: Mirsadeghi et al. 2023, section 2.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from s4nn_ref.engines import N_SHARDS, engine_of
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels.output import for_each_image, output_potentials
 from s4nn_ref.kernels.state import State
-from s4nn_ref.layers import Clock, Conv, ConvPool, Dense, Output, Pool, room
+from s4nn_ref.layers import Clock, Conv, ConvPool, Dense, Output, Pool, room, spikes_of
 from s4nn_ref.neurons import step
 from s4nn_ref.structure import parse_structure
 
@@ -30,7 +30,7 @@ class Settings:
     init        : (low, high) of each weighted layer's uniform initial weights, potential units (Table 1)
     input_shape : (H, W, C)
     padding     : of convolutions
-    t_max       : last time step; a neuron that holds it is silent (D3, D24)
+    t_max       : number of time steps, 0 .. t_max - 1; a neuron that holds t_max is silent (D3, D24)
     v_th        : threshold of every neuron, potential units
     pool_ties   : which of several earliest neurons of a pooling window takes its error, the one of lowest index or of
                   largest potential (D8)
@@ -73,7 +73,7 @@ class Outputs:
     w: np.ndarray
 
     def decisions(self) -> np.ndarray:
-        """Class of each image, (B,)."""
+        """Class of each image, (B,): the earliest output; ties and silence as in D20."""
         return decide(self.t_out, self.v_peak, self.v_end, self.silent)
 
     def potentials(self, b: int) -> np.ndarray:
@@ -140,10 +140,10 @@ class Network:
         return layers
 
     def fused(self, counts: bool = False) -> "Network":
-        """The same network, of the same weights, that forgets convolutions where they are pooled: faster.
+        """The same network, of the same weights, that keeps of a convolution only what its pooling passes on: faster.
 
-        counts : count their spikes before; where that cannot be (a delay, a window that does not divide its layer) the
-                 convolution is kept
+        counts : count the spikes that are not kept; where that cannot be (a delay, a window that does not divide its
+                 layer) the convolution is kept
         """
         other = object.__new__(Network)
         vars(other).update(vars(self))
@@ -246,7 +246,7 @@ class Network:
 
     def spikes_until(self, states: list[State], t: np.ndarray) -> np.ndarray:
         """Spikes of each layer of the structure, input first, in the steps 0 .. t: t (B,) -> int32 (B, layers + 1)."""
-        counts = [Pool.spikes_until(self.layers[-1], states[0], t)[0]]
+        counts = [spikes_of(states[0], t)]
         for layer, state in zip(self.layers, states[1:], strict=True):
             counts += layer.spikes_until(state, t)
         return np.stack(counts, axis=1).astype(np.int32)
@@ -272,18 +272,18 @@ class Network:
         Parameters
         ----------
         states    : what `forward` returned
-        error     : of the output neurons: dE/dt (B, classes) (Eq. 9), or dE/dV in every step, float64
-                    (B, t_max, classes), which is overwritten (D15)
+        error     : of the output neurons: dE/dt (B, classes) (Eq. 9), or dE/dV in every step (B, t_max, classes), of
+                    its natural sign, float64, which is overwritten with sums over time (D15)
         grad      : what `gradients` returned; each shard's sum over its images of dE/dw is added to its entry
-        surrogate : a key of neurons.surrogates.SURROGATES, of the hidden layers; the output's is always 1 (D5)
-        normalise : "none", "signed-sum", "l1" or "l2" over each layer's neurons (Eq. 11, D4)
+        surrogate : a key of neurons.surrogates.SURROGATES, of hidden layers; the output's is always 1 (D5)
+        normalise : "none", "signed-sum", "l1" or "l2" over each weighted layer's neurons (Eq. 11, D4)
         """
-        delta, shards = error, list(grad)
+        delta, of_layers = error, list(grad)
         for i in reversed(range(len(self.layers))):
             layer, pre, post = self.layers[i], states[i], states[i + 1]
-            error = layer.synaptic_error(post, delta, surrogate, normalise)  # Eqs. 8 and 11
+            g = layer.synaptic_error(post, delta, surrogate, normalise)  # Eqs. 8 and 11; carries the times of the masks
             if layer.weighted:
-                layer.weight_gradient(pre, error, shards.pop())  # Eq. 12
-            if not shards:
+                layer.weight_gradient(pre, g, of_layers.pop())  # Eq. 12
+            if not of_layers:
                 return
-            delta = layer.propagate(pre, error)  # Eq. 10
+            delta = layer.propagate(pre, g)  # Eq. 10

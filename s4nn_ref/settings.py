@@ -143,7 +143,7 @@ def _elsewhere(kind, table: dict, key: str, where: str) -> str:
                 return f'it belongs to {where}{f.name} = "{name}"'
         for name in names[1:]:
             if hint := _elsewhere(registry[name], table, key, where):
-                return hint
+                return f'{hint} of {f.name} = "{name}"'
     return ""
 
 

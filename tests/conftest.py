@@ -7,6 +7,7 @@ from pathlib import Path
 
 # before numba is imported: even one core must show what two threads do
 os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, os.cpu_count() or 1)))
+os.environ.setdefault("GOMP_SPINCOUNT", "0")  # as the command line does: threads that wait sleep
 
 import numpy as np
 import pytest

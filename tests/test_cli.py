@@ -290,7 +290,7 @@ def test_every_example_parses():
     assert len(lines) >= 9
     assert {parsed(line).command for line in lines} >= {"train", "evaluate", "predict", "import", "data"}
     for line in lines:
-        for path in re.findall(r"(?:experiments|weights)/\S+", line):
+        for path in re.findall(r"\S+\.toml|weights/\S+", line):
             assert (ROOT / path).is_file(), line
     for wrong in ("s4nn trian experiments/demo.toml", "s4nn train experiments/demo.toml --resumed"):
         with pytest.raises(SystemExit):
@@ -521,7 +521,7 @@ def cache(monkeypatch, tmp_path):
     """An empty download cache, and no other folder that is searched."""
     monkeypatch.setattr("s4nn_ref.data.idx.cache_dir", lambda: tmp_path / "cache")
     monkeypatch.delenv("S4NN_DATA", raising=False)
-    monkeypatch.chdir(tmp_path / "..")
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "cache"
 
 

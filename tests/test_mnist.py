@@ -48,6 +48,17 @@ def test_weights_agree_with_their_experiments(name):
     assert all(np.unique(w).size > 1 for w in network.w)
 
 
+def test_shipped_files_are_shown(s4nn):
+    code, out, err = s4nn("compare", ROOT / "results" / "mnist" / "seed0", ROOT / "results" / "mnist-plus" / "seed0")
+    assert (code, err) == (0, "")
+    assert "99.30 %" in out  # the paper's
+    assert "mnist-plus (seed 0)" in out
+    for name in SHIPPED:
+        code, out, err = s4nn("info", ROOT / "weights" / f"{name}.npz")
+        assert (code, err) == (0, "")
+        assert f"({name}: " in out
+
+
 def test_networks_and_records_are_shipped():
     assert {"mnist", "mnist-plus"} <= set(SHIPPED)
     assert {"mnist", "mnist-plus"} <= {path.parent.name for path in RECORDS}

@@ -1,7 +1,7 @@
 """DS4NN: learning from batches by temporal backpropagation (Mirsadeghi et al. 2023, section 2.2).
 
 The paper's loss is losses/relative_targets.py; the gradient is Network.backward, the update the optimiser's. Departures
-D4, D5, D15, D22 in docs/deviations.md. Reference: reference/ds4nn.py.
+D4, D5, D13, D15, D16, D22 in docs/deviations.md. Reference: reference/ds4nn.py.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Algorithm:
     def learn(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One update from a batch: forward, error, backward, step. Returns cost and whether the decision was right."""
         cost, right = self.backward(images, labels)
-        self.optimiser.update(self.grad, len(labels))
+        self.optimiser.update(self.grad, len(labels))  # along the mean; clears grad
         return cost, right
 
     def backward(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

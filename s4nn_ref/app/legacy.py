@@ -49,6 +49,8 @@ def modern(tables: dict) -> dict:
     data["encoding"] = "eq1" if rounding == "floor" else rounding
     algorithm, schedule = learning.get("algorithm", "ds4nn"), o["schedule"]
     course = {"schedule": schedule, **_renamed(o, schedule)}
+    if o.get("warmup"):
+        raise InputError(f"optimiser.warmup = {o['warmup']}, which was taken out")
     training = dict(tables["training"])
     if training.get("order") == "drawn":
         training["order"] = "with-replacement"

@@ -1,8 +1,9 @@
 """DS4NN in plain loops: an algorithmic reference, to be read beside section 2 of the paper, not to be fast.
 
-Equations 1-12 of Mirsadeghi, Shalchian and Kheradpisheh (2023) stand here once each, in the paper's order and symbols,
-the backward pass below the forward pass. The kernels compute the same thousands of times faster; the tests compare each
-of them with this file, and this file with cases worked by hand. NumPy only; nothing of the package is imported.
+Equations 1-12 of Mirsadeghi, Shalchian and Kheradpisheh (2023) stand here once each, in the paper's symbols: the
+forward pass in its order, the backward pass below it; there read `backward` first. The kernels compute the same
+thousands of times faster; the tests compare each of them with this file, and this file with cases worked by hand.
+NumPy only; nothing of the package is imported.
 
 Letters: j is the postsynaptic neuron, i the presynaptic one, w_ji the weight between them, as in Eq. 2 (D32: the
 paper turns them round in Eqs. 10 and 12). Times are integer steps; t_max means silent. A layer's arrays are (H, W, M),
@@ -38,10 +39,10 @@ class Weighted(NamedTuple):
 
 
 class Firing(NamedTuple):
-    """What a layer did: firing times, and what silent neurons learn from: the peak of each potential."""
+    """What a layer did: firing times, and the peak of each potential, from which silent neurons learn."""
 
     t: np.ndarray  # (H, W, M) firing time; t_max: silent
-    t_peak: np.ndarray  # step of the largest potential up to the spike; -1: never above 0
+    t_peak: np.ndarray  # step of the largest potential: of the spike, where it fired; -1: never above 0
     v_peak: np.ndarray  # that potential; where the neuron fired, the one at its spike
 
 
@@ -50,7 +51,7 @@ class Firing(NamedTuple):
 
 def encode(intensity, t_max, intensity_max=255):
     """Brighter pixels fire earlier; black ones, at t_max, never do (D3)."""
-    return np.floor((intensity_max - intensity) / intensity_max * t_max).astype(int)  # Eq. 1; D1: [x] is the floor
+    return (intensity_max - intensity.astype(int)) * t_max // intensity_max  # Eq. 1; D1: [x] is the floor
 
 
 def synapses(shape_pre, layer, y, x):
@@ -64,17 +65,17 @@ def synapses(shape_pre, layer, y, x):
 def fire(t_pre, layer, v_th, t_max):
     """Firing of a layer of IF neurons, step by step. t_pre : (H, W, C)"""
     top, bottom, left, right = layer.padding
-    maps, k_y, k_x, _ = layer.w.shape
-    height = (t_pre.shape[0] + top + bottom - k_y) // layer.stride + 1
-    width = (t_pre.shape[1] + left + right - k_x) // layer.stride + 1
+    maps, rows, columns, _ = layer.w.shape
+    height = (t_pre.shape[0] + top + bottom - rows) // layer.stride + 1
+    width = (t_pre.shape[1] + left + right - columns) // layer.stride + 1
     t, t_peak = np.full((height, width, maps), t_max), np.full((height, width, maps), -1)
     v_peak = np.zeros((height, width, maps))
     for y, x, j in np.ndindex(t.shape):
         v = 0.0
-        for step in range(t_max):  # D3: a spike at t_max is none
-            for y_i, x_i, a, b in synapses(t_pre.shape, layer, y, x):
+        for step in range(t_max):  # D3: nothing fires at t_max
+            for y_i, x_i, k_y, k_x in synapses(t_pre.shape, layer, y, x):
                 spikes = t_pre[y_i, x_i] == step  # S_i(t) of all maps of the pixel
-                v = v + spikes @ layer.w[j, a, b]  # Eq. 2
+                v = v + spikes @ layer.w[j, k_y, k_x]  # Eq. 2
             if v > v_peak[y, x, j]:
                 t_peak[y, x, j], v_peak[y, x, j] = step, v
             if v >= v_th:
@@ -99,8 +100,8 @@ def pool(pre, window, by_potential=False):
 
 
 def forward(t_in, layers, v_th, t_max, by_potential=False):
-    """Firing of the input and of every layer. The output neuron that fires first decides."""
-    states = [Firing(t_in, t_in, np.zeros(t_in.shape))]
+    """Firing of the input and of every layer. The output neuron that fires first decides (ties and silence: D20)."""
+    states = [Firing(t_in, t_in, np.zeros(t_in.shape))]  # no error reaches the input, so its peaks do not matter
     for layer in layers:
         pre = states[-1]
         is_pool = isinstance(layer, int)
@@ -124,7 +125,7 @@ def temporal_error(t_out, label, lam, t_max):
 
 
 def cost(e):
-    """E, of which every weight is to have the gradient."""
+    """E, the quantity whose gradient is taken; it is not needed to take it."""
     return 0.5 * (e**2).sum()  # Eq. 6
 
 
@@ -150,17 +151,20 @@ def synaptic_error(delta, v_peak, v_th, surrogate="fired", kind="none"):
 def gradients(g, t_mask, pre, layer, t_max):
     """Weight gradient of a layer and delta of the layer below.
 
-    g, t_mask : (H, W, M), synaptic error, and time of the neuron in the causality masks. Returns dE/dw, dE/dt_pre.
+    g, t_mask : (H, W, M), synaptic error, and the last step whose inputs count for the neuron: that of its peak (D6).
+    Returns dE/dw, dE/dt_pre. Eq. 12 needs a spike of i; Eq. 10 also reaches a silent i, at its own peak (D6).
     """
     dw, delta_pre = np.zeros(layer.w.shape), np.zeros(pre.t.shape)
     for y, x, j in np.ndindex(g.shape):
-        for y_i, x_i, a, b in synapses(pre.t.shape, layer, y, x):
+        for y_i, x_i, k_y, k_x in synapses(pre.t.shape, layer, y, x):
             for i in range(pre.t.shape[2]):
                 t_i, t_peak_i = pre.t[y_i, x_i, i], pre.t_peak[y_i, x_i, i]
                 dv_dw = 1.0 if t_i <= t_mask[y, x, j] and t_i < t_max else 0.0  # Eq. 12; D9: any spike until then
-                dw[j, a, b, i] += g[y, x, j] * -1.0 * dv_dw  # Eq. 8: dt/dV is negative
-                if 0 <= t_peak_i <= t_mask[y, x, j]:  # D6: of a silent neuron, the time of its peak
-                    delta_pre[y_i, x_i, i] += g[y, x, j] * layer.w[j, a, b, i]  # Eq. 10: dt/dV dV/dt_i = (-1)(-w_ji)
+                dw[j, k_y, k_x, i] += g[y, x, j] * -1.0 * dv_dw  # Eq. 8: dt/dV is negative
+                if 0 <= t_peak_i <= t_mask[y, x, j]:
+                    delta_pre[y_i, x_i, i] += (
+                        g[y, x, j] * layer.w[j, k_y, k_x, i]
+                    )  # Eq. 10: dt/dV dV/dt_i = (-1)(-w_ji)
     return dw, delta_pre
 
 
@@ -185,7 +189,7 @@ def backward(states, layers, e, v_th, t_max, surrogate="fired", kind="none", by_
 
 
 def learn(image, label, layers, eta, lam, v_th, t_max, surrogate="window-silent"):
-    """One step of gradient descent from one image, in place. (The paper's Adam is training/optimisers.py.)"""
+    """One step of gradient descent from one image, in place: as the faithful experiments, but for Adam and batches."""
     states = forward(encode(image, t_max), layers, v_th, t_max)
     e = temporal_error(states[-1].t.ravel(), label, lam, t_max)
     for layer, dw in zip(layers, backward(states, layers, e, v_th, t_max, surrogate), strict=True):

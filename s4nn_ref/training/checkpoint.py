@@ -31,8 +31,8 @@ def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> dict:
             )
         raise InputError(f"{path} is not a checkpoint of s4nn")
     now = json.loads(json.dumps(identity))
-    for section, keys in now["config"].items():
-        was = meta["config"].get(section)
+    for section in {**meta["config"], **now["config"]}:
+        was, keys = meta["config"].get(section), now["config"].get(section)
         if was != keys:
             raise InputError(
                 f"{path} belongs to another experiment: {_difference(section, was, keys)}; restore the configuration, "
