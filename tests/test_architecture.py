@@ -221,3 +221,36 @@ def test_kernels_run_where_nothing_can_be_written(copy):
     nowhere = "import s4nn_ref.kernels.compile as c\nc._writable = lambda folder: False\n"
     assert run(nowhere + FACTOR, copy) == "0.75\n"
     assert not list(copy.rglob("*.nbi"))
+
+
+PLAIN = """
+import numpy as np
+from s4nn_ref.network import Network, Settings
+Network(Settings("2-2", input_shape=(2, 1, 1), engine="plain")).forward(np.zeros((1, 2, 1, 1), np.int16))
+"""
+
+
+def test_kernels_of_a_neuron_model_are_kept(copy):
+    """They are closures: a second process finds what the first one stored, and stores nothing."""
+    run(PLAIN, copy)
+    stored = sorted((copy / "s4nn_ref" / "__pycache__").rglob("*.nbc"))
+    assert any("fire" in path.name for path in stored)
+    run(PLAIN, copy)
+    assert sorted((copy / "s4nn_ref" / "__pycache__").rglob("*.nbc")) == stored
+
+
+OWN_LOSS = """
+import numpy as np
+from s4nn_ref.network import Network, Settings
+from own import cost
+network = Network(Settings("2-2", input_shape=(2, 1, 1)))
+outputs = network.outputs(network.forward(np.zeros((1, 2, 1, 1), np.int16)))
+print(outputs.for_each_image(cost, np.zeros(1, int), (1.0,))[0][0])
+"""
+
+
+def test_a_change_of_the_users_own_function_is_seen(copy):
+    """Its file is not among the sources whose digest names the folder."""
+    for value in ("2.0", "3.0"):
+        (copy / "own.py").write_text(f"def cost(v, label, threshold, keys, error):\n    return {value}\n")
+        assert run(OWN_LOSS, copy) == f"{value}\n"

@@ -87,10 +87,27 @@ class _Implementation(caching.CompileResultCacheImpl):
     _locator_classes = (_Locator,)
 
 
+def _name(value):
+    """What a kernel, or something it closes over, is called: its own name, and the names of what it closes over.
+
+    For a function from outside the package, whose source `digest` does not see, a digest of its file as well.
+    """
+    function = getattr(value, "py_func", value)
+    if not callable(function):
+        return repr(function)
+    file, cells = Path(function.__code__.co_filename), function.__closure__ or ()
+    outside = "" if file.is_relative_to(_PACKAGE) else hashlib.sha256(file.read_bytes()).hexdigest()
+    return function.__module__, function.__qualname__, outside, tuple(_name(cell.cell_contents) for cell in cells)
+
+
 class _Stored(caching.FunctionCache):
     """A cache that is a convenience: what cannot be read is compiled, what cannot be written is not kept."""
 
     _impl_class = _Implementation
+
+    def _index_key(self, sig, codegen):
+        # by name, since the folder holds these sources only; numba would pickle kernels, differently in every process
+        return sig, codegen.magic_tuple(), _name(self._py_func)
 
     def load_overload(self, sig, target_context):
         try:

@@ -15,12 +15,12 @@ image at a time. D-numbers are choices and departures: docs/deviations.md.
 >>> rng = np.random.default_rng(0)
 >>> layers = [Weighted(rng.uniform(-10, 60, (4, 3, 3, 1))), 2, Weighted(rng.uniform(0, 20, (2, 2, 2, 4)))]
 >>> def decisions():
-...     return [int(forward(encode(image, 100), layers, 100.0, 100)[-1].t.argmin()) for image in images]
+...     return [int(forward(encode(image, 20), layers, 100.0, 20)[-1].t.argmin()) for image in images]
 >>> decisions()
 [0, 0]
 >>> for _ in range(20):
 ...     for image, label in zip(images, labels):
-...         learn(image, label, layers, eta=5.0, lam=10, v_th=100.0, t_max=100)
+...         learn(image, label, layers, eta=5.0, lam=10, v_th=100.0, t_max=20)
 >>> decisions()
 [0, 1]
 """
