@@ -1,0 +1,177 @@
+"""IDX files (MNIST, Fashion-MNIST and sets of the same form), found on disk or downloaded, and checked.
+
+The checksum is of the uncompressed IDX bytes: gz files differ from mirror to mirror.
+"""
+
+import gzip
+import hashlib
+import os
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from s4nn_ref.errors import InputError
+
+FILES = {
+    ("train", "images"): "train-images-idx3-ubyte",
+    ("train", "labels"): "train-labels-idx1-ubyte",
+    ("test", "images"): "t10k-images-idx3-ubyte",
+    ("test", "labels"): "t10k-labels-idx1-ubyte",
+}
+MAGIC = {"images": (0x00000803, 0x00000804), "labels": (0x00000801,)}  # unsigned bytes in 3 or 4, or 1 dimensions
+
+SHA256 = {
+    "mnist": {
+        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+    "fashion-mnist": {
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
+}
+MIRRORS = {
+    "mnist": (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    "fashion-mnist": (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ),
+}
+
+
+def parse_idx(content: bytes, what: str, path="IDX data") -> np.ndarray:
+    """Array of an uncompressed IDX file.
+
+    content : the file's bytes   what : "images" (3 dimensions, or 4 with channels) or "labels"   path : named in errors
+    Returns uint8 (n, H, W, C) or (n,). Raises InputError on a wrong magic number, size or dimension.
+    """
+    found = int.from_bytes(content[:4], "big")
+    if len(content) >= 4 and found not in MAGIC[what]:
+        expected = " or ".join(f"0x{magic:08x}" for magic in MAGIC[what])
+        raise InputError(
+            f"{path} is not an IDX file of {what}: magic number 0x{found:08x}, expected {expected}; "
+            "are images and labels swapped, or the file compressed twice?"
+        )
+    rank = found & 0xFF
+    header = 4 + 4 * rank
+    if len(content) < max(header, 4):
+        raise InputError(f"{path} is truncated: {len(content)} bytes, too few for an IDX header; fetch it again")
+    shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
+    size = 1
+    for length in shape:
+        size *= length
+    if len(content) - header != size:
+        raise InputError(
+            f"{path} is {'truncated' if len(content) - header < size else 'too long'}: its header promises "
+            f"{' x '.join(map(str, shape))} bytes, it holds {len(content) - header}; fetch it again"
+        )
+    if size == 0:
+        raise InputError(f"{path} holds no {what}")
+    array = np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    return array[..., None] if rank == 3 else array  # grey: one channel
+
+
+def read(path: Path) -> bytes:
+    """The uncompressed bytes of a file. Raises InputError where it is truncated, corrupt or unreadable."""
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is truncated or corrupt ({error}); delete it and run: s4nn data fetch") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+
+
+def cache_dir() -> Path:
+    """Where downloads go: the pooch cache of this package."""
+    import pooch
+
+    return Path(pooch.os_cache("s4nn_ref"))
+
+
+def search_path(data_dir: Path | None = None) -> list[Path]:
+    """Folders searched for NAME/train-images-idx3-ubyte[.gz] and so on, first found wins.
+
+    data_dir : when given, the only one. Raises InputError where it or $S4NN_DATA is not a folder.
+    """
+    given = data_dir or os.environ.get("S4NN_DATA")
+    if given and not Path(given).is_dir():
+        raise InputError(f"{given} is not a folder; correct --data or S4NN_DATA, or leave it out")
+    if data_dir:
+        return [Path(data_dir)]
+    return [*([Path(given)] if given else []), Path("data"), cache_dir()]
+
+
+def find(name: str, filename: str, data_dir: Path | None = None) -> Path | None:
+    """Path of one file of a data set, compressed or not, or None."""
+    for folder in search_path(data_dir):
+        for path in (folder / name / filename, folder / name / f"{filename}.gz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
+    """Download one file from the first mirror that serves the right bytes, into data_dir or the cache.
+
+    Returns its path. Raises InputError where no mirror does, or none is known for this data set.
+    """
+    import pooch
+
+    if name not in MIRRORS:
+        folders = ", ".join(map(str, search_path(data_dir)))
+        raise InputError(
+            f"{name}/{filename} not found in {folders}, and no mirror is known for {name}; "
+            "put the IDX files there, or name their folder by --data or S4NN_DATA"
+        )
+    folder = (data_dir or cache_dir()) / name
+    failures = []
+    for mirror in MIRRORS[name]:
+        url = f"{mirror}{filename}.gz"
+        try:
+            bar = sys.stderr.isatty()
+            path = Path(pooch.retrieve(url, known_hash=None, fname=f"{filename}.gz", path=folder, progressbar=bar))
+            if hashlib.sha256(read(path)).hexdigest() == SHA256[name][filename]:
+                return path
+            failures.append(f"{url}: wrong checksum")
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors; ours are ValueErrors
+            failures.append(f"{url}: {type(error).__name__}")
+        (folder / f"{filename}.gz").unlink(missing_ok=True)
+    raise InputError(
+        f"cannot download {name}/{filename} ({'; '.join(failures)}); get the IDX files elsewhere "
+        f"and name their folder by --data or S4NN_DATA"
+    )
+
+
+def checked(name: str, filename: str, content: bytes, path: Path) -> str:
+    """Checksum of the content; an InputError if it is not the one known for this file."""
+    digest = hashlib.sha256(content).hexdigest()
+    known = SHA256.get(name, {}).get(filename)
+    if known and digest != known:
+        other = next((n for n, files in SHA256.items() if files.get(filename) == digest), None)
+        is_what = f"is {other}'s file, not {name}'s" if other else f"is not {name}'s original: wrong checksum"
+        raise InputError(f"{path} {is_what}; delete it and run: s4nn data fetch {name}")
+    return digest
+
+
+def verify(name: str, data_dir: Path | None = None) -> list[tuple[str, str]]:
+    """(path, checksum) of every file of a data set; raises InputError for the first that is missing or wrong."""
+    rows = []
+    for (_, what), filename in FILES.items():
+        path = find(name, filename, data_dir)
+        if path is None:
+            folders = ", ".join(map(str, search_path(data_dir)))
+            raise InputError(f"{name}/{filename}[.gz] is in none of {folders}; run: s4nn data fetch {name}")
+        content = read(path)
+        parse_idx(content, what, path)
+        rows.append((str(path), checked(name, filename, content, path)))
+    return rows
