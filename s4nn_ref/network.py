@@ -14,6 +14,7 @@ from s4nn_ref.encoding import encode, latencies
 from s4nn_ref.engines import N_SHARDS, engine_of
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels.output import for_each_image, output_potentials
+from s4nn_ref.kernels.running import running
 from s4nn_ref.kernels.state import State
 from s4nn_ref.layers import Clock, Conv, ConvPool, Dense, Output, Pool, room, spikes_of
 from s4nn_ref.neurons import step
@@ -89,7 +90,8 @@ class Outputs:
         n, classes = self.t_out.shape
         cost, error = np.empty(n), np.empty((n, self.threshold.size, classes))
         run = for_each_image(cost_of_image)
-        run(self.t_pre, self.w, labels, self.threshold, keys, min(N_SHARDS, n), cost, error)
+        with running():
+            run(self.t_pre, self.w, labels, self.threshold, keys, min(N_SHARDS, n), cost, error)
         return cost, error
 
 
@@ -103,7 +105,8 @@ class Network:
     dtype    : float32, or float64 for gradient checks
     Raises
     ------
-    InputError : an impossible structure, or an engine that does not compute this neuron
+    InputError : an impossible structure, a threshold that its precision cannot hold, or an engine that does not compute
+        this neuron
 
     Attributes
     ----------
@@ -114,6 +117,10 @@ class Network:
 
     def __init__(self, settings: Settings, neuron=step, dtype=np.float32):
         self.settings, self.neuron, self.dtype = settings, neuron, np.dtype(dtype)
+        with np.errstate(over="ignore"):
+            lowest = self.dtype.type(settings.v_th) * self.dtype.type(min(*settings.collapse[:2], 1.0))
+        if not 0 < lowest < np.inf:
+            raise InputError(f"a threshold of {lowest:g} in {self.dtype}: v_th and collapse must give more than 0")
         self.structure, self.input_shape = settings.structure, tuple(settings.input_shape)
         self.t_max, self.v_th = settings.t_max, settings.v_th
         self.clock = (
@@ -231,8 +238,9 @@ class Network:
         states = [state.head(n) for state in out] if out else self.room(n)
         np.minimum(t_in, self.clock.dtype.type(t_end), out=states[0].t_post)
         states[0].t_peak[...] = states[0].t_post  # an input neuron takes no error; its peak is its spike
-        for layer, (pre, post) in zip(self.layers, pairwise(states), strict=True):
-            layer.forward(pre, post, t_end)
+        with running():
+            for layer, (pre, post) in zip(self.layers, pairwise(states), strict=True):
+                layer.forward(pre, post, t_end)
         return states
 
     def outputs(self, states: list[State], t_end: int | None = None) -> Outputs:
@@ -279,11 +287,12 @@ class Network:
         normalise : "none", "signed-sum", "l1" or "l2" over each weighted layer's neurons (Eq. 11, D4)
         """
         delta, of_layers = error, list(grad)
-        for i in reversed(range(len(self.layers))):
-            layer, pre, post = self.layers[i], states[i], states[i + 1]
-            g = layer.synaptic_error(post, delta, surrogate, normalise)  # Eqs. 8 and 11; carries the times of the masks
-            if layer.weighted:
-                layer.weight_gradient(pre, g, of_layers.pop())  # Eq. 12
-            if not of_layers:
-                return
-            delta = layer.propagate(pre, g)  # Eq. 10
+        with running():
+            for i in reversed(range(len(self.layers))):
+                layer, pre, post = self.layers[i], states[i], states[i + 1]
+                g = layer.synaptic_error(post, delta, surrogate, normalise)  # Eqs. 8 and 11; g holds the masks' times
+                if layer.weighted:
+                    layer.weight_gradient(pre, g, of_layers.pop())  # Eq. 12
+                if not of_layers:
+                    return
+                delta = layer.propagate(pre, g)  # Eq. 10

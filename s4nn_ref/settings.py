@@ -19,6 +19,8 @@ from dataclasses import MISSING, field, fields
 
 from s4nn_ref.errors import InputError
 
+SMALLEST, LARGEST = 1e-30, 1e30  # sizes of numbers: their products with weights and times are still single precision
+
 
 class Registry(Mapping):
     """What the modules of a package offer under one attribute, by the modules' names: a new file is a new entry.
@@ -83,8 +85,10 @@ def _value(value, kind, where: str):
             raise InputError(f"{where} = {value!r}: expected {len(kinds)} elements")
         return tuple(_value(v, k, where) for v, k in zip(value, kinds, strict=True))
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if value != value or value in (float("inf"), float("-inf")):
-            raise bad
+        if value != 0 and not SMALLEST <= abs(value) <= LARGEST:  # NaN neither
+            raise InputError(
+                f"{where} = {value!r}: expected a number that single precision holds, 0 or {SMALLEST:g} to {LARGEST:g}"
+            )
         return float(value)
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value

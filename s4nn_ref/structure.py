@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from s4nn_ref.errors import InputError
 
+MAX_WINDOW = 181  # side of a pooling window, whose places are counted in int16
+MAX_LISTS = 2**31  # bytes of a layer's lists of spikes
+
 _CONV = re.compile(r"([1-9]\d*)C([1-9]\d*)(?:S([1-9]\d*))?")
 _POOL = re.compile(r"P([1-9]\d*)")
 _DENSE = re.compile(r"[1-9]\d*")
@@ -91,6 +94,19 @@ def _conv(token, shape, maps, kernel, stride, padding) -> LayerSpec:
     return LayerSpec(token, "conv", geometry.shape_post, geometry)
 
 
+def _check_size(layer: LayerSpec) -> LayerSpec:
+    """The layer, or an InputError where its spikes would not fit into memory."""
+    if g := layer.geometry:
+        size = 8 * 4 * g.height_post * g.width_post * (g.receptive_field + 1)  # engines.N_SHARDS lists of int64
+        if size > MAX_LISTS:
+            raise InputError(
+                f"structure: {layer.token} would need {size / 2**30:.0f} GiB for its lists of spikes, "
+                f"{g.height_post} x {g.width_post} neurons of {g.receptive_field:,} synapses; use a smaller kernel, a "
+                "stride, or more pooling before it"
+            )
+    return layer
+
+
 def _dense(token, shape, neurons) -> LayerSpec:
     height, width, maps_pre = shape
     geometry = Geometry(height, width, maps_pre, height, width, 1, 0, 0, 1, 1, neurons)
@@ -99,6 +115,8 @@ def _dense(token, shape, neurons) -> LayerSpec:
 
 def _pool(token, shape, window) -> LayerSpec:
     height, width, maps = shape
+    if window > MAX_WINDOW:
+        raise InputError(f"structure: {token} has windows of side {window}, at most {MAX_WINDOW} is possible")
     if window > min(height, width):
         raise InputError(
             f"structure: {token} leaves nothing of the {height}x{width} map it reads; "
@@ -149,7 +167,7 @@ def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: 
                 f"structure: {token!r} in {structure!r} is not a layer; "
                 "write 64C3 (convolution), 64C3S2 (stride 2), P2 (pooling) or 10 (dense), joined by '-'"
             )
-        layers.append(layer)
+        layers.append(_check_size(layer))
         shape = layer.shape_post
     if not layers or layers[-1].kind != "dense":
         raise InputError(f"structure: {structure!r} does not end in a dense layer, one neuron per class, e.g. ...-10")

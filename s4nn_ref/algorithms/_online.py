@@ -38,6 +38,7 @@ def check_online(name: str, config, specs) -> None:
         ("network.exceeds", n.exceeds, "true"),
         ("network.delay", n.delay == 1, "1"),
         ("network.structure", {spec.kind for spec in specs} == {"dense"}, "dense layers only, e.g. 784-400-10"),
+        ("network.structure", len(specs) > 1, "at least one hidden layer, e.g. 784-400-10"),
         ("network.collapse", n.collapse == (1.0, 1.0, 1.0), "[1, 1, 1], a constant threshold"),
         ("network.engine", n.engine == "fast", '"fast"'),
         ("training.batch", config.training.batch == 1, "1"),

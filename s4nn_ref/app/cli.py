@@ -80,6 +80,8 @@ def run_predict(args) -> int:
         if image.mean() > 127:
             hint = "leave --invert out" if args.invert else "use --invert for dark on light"
             print(f"s4nn: {path} is mostly light, the network expects light on dark: {hint}?", file=sys.stderr)
+        if not image.any():
+            print(f"s4nn: {path} is black: no input spike, so its class means nothing", file=sys.stderr)
         p = predict.predict(network, image, config.data.encoding, anytime)
         rows.append((path.name, image, p))
         if args.json:
@@ -144,6 +146,8 @@ def run_import(args) -> int:
     imported.read_arrays(network, args.arrays, args.allow_pickle, args.factor)
     if args.out.suffix != ".npz":
         raise InputError(f"--out {args.out}: weights are .npz files")
+    if args.out.exists() and not args.force:
+        raise InputError(f"{args.out} is there already; --force overwrites it, or use another --out")
     storage.write_weights(args.out, experiment, network.parameters)
     print(report.network_text(network, experiment))
     return 0
@@ -237,9 +241,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--json", action="store_true", help="one JSON object")
 
-    p = command("predict", run_predict, "recognise PNG files of any size, grey or colour")
+    p = command("predict", run_predict, "recognise PNG or JPEG files of any size, grey or colour")
     p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
-    p.add_argument("images", type=Path, nargs="+", metavar="IMAGE.png")
+    p.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     p.add_argument("--invert", action="store_true", help="the images are dark on light")
     p.add_argument("--json", action="store_true", help="one JSON object per image and line")
     p.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the potentials of all outputs over time")
@@ -267,6 +271,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--factor", type=float, nargs="+", metavar="F", help="for BS4NN: a factor per layer; weights become F * sign(w)"
     )
+    p.add_argument("--force", action="store_true", help="overwrite WEIGHTS.npz")
     p.add_argument(
         "--allow-pickle",
         action="store_true",

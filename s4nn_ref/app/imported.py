@@ -15,9 +15,11 @@ def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
         content = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path} not found") from None
-    except ValueError as error:
+    except (OSError, EOFError) as error:
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except Exception as error:  # a damaged header may raise anything
         if "allow_pickle" not in str(error):
-            raise InputError(f"{path} is not a NumPy array: {error}") from None
+            raise InputError(f"{path} is not a NumPy array: {' '.join(str(error).split())}") from None
         if not allow_pickle:
             raise InputError(
                 f"{path} holds Python objects, and reading them can run any code; where you trust its origin, use "
@@ -28,8 +30,6 @@ def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
             content = np.load(path, allow_pickle=True)
         except Exception as unpickled:  # anything may come out of a pickle
             raise InputError(f"{path} cannot be unpickled: {type(unpickled).__name__}: {unpickled}") from None
-    except (OSError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(content, np.ndarray):
         raise InputError(f"{path} is an archive of several arrays; give one .npy per layer")
     if content.dtype != object:

@@ -12,6 +12,8 @@ from s4nn_ref.decision import fired
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
 
+MAX_PIXELS = 20_000_000  # of a picture; Pillow warns of larger ones at 90 million
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -28,26 +30,34 @@ class Prediction:
 
 
 def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
-    """A PNG of any size, grey or colour, with or without transparency (put on white), as uint8 (H, W, C).
+    """A PNG or JPEG of any size, grey or colour, with or without transparency (put on white), as uint8 (H, W, C).
 
     shape  : (H, W, C); C = 1: grey, C = 3: colour
     invert : for dark writing on light ground; the networks expect light on dark
-    Raises InputError on a file that is missing, damaged or not a PNG, and on other numbers of channels.
+    Raises InputError on a file that is missing, damaged, too large or of another format, and on other numbers of
+    channels.
     """
     if shape[2] not in (1, 3):
         raise InputError(f"pictures have 1 channel or 3, the network reads {shape[2]}")
     try:
-        with Image.open(path, formats=["PNG"]) as file:
+        with Image.open(path, formats=["PNG", "JPEG"]) as file:
+            if file.width * file.height > MAX_PIXELS:
+                raise InputError(
+                    f"{path} has {file.width} x {file.height} pixels, {shape[1]} x {shape[0]} are read; scale it down "
+                    f"to {MAX_PIXELS // 10**6} million or fewer"
+                )
             if file.mode.startswith("I"):  # 16-bit grey
                 image = np.asarray(file, float)[..., None] / 65535.0
             else:
                 rgba = np.asarray(file.convert("RGBA"), float) / 255.0
                 image = rgba[..., :3] @ np.array([[0.299], [0.587], [0.114]]) if shape[2] == 1 else rgba[..., :3]
                 image = image * rgba[..., 3:] + (1.0 - rgba[..., 3:])  # grey: ITU-R BT.601
+    except InputError:
+        raise
     except UnidentifiedImageError:
-        raise InputError(f"{path} is not a PNG file; convert it first") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'damaged PNG'}") from None
+        raise InputError(f"{path} is not a PNG or JPEG file; convert it first") from None
+    except Exception as error:  # a damaged picture may raise anything
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'damaged picture'}") from None
     if image.shape[:2] != shape[:2]:
         factors = np.array(shape[:2]) / image.shape[:2]
         blur = (*np.maximum(1.0 / factors - 1.0, 0.0) / 2.0, 0.0)  # no aliasing where the image shrinks

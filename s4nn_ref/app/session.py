@@ -1,8 +1,15 @@
 """The command `s4nn train`: from an experiment file to weights and a record in an output folder."""
 
+import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: folders are not held there
+    fcntl = None
 
 from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.progress import TerminalProgress, images_bar
@@ -30,16 +37,42 @@ def _holds_a_run(out: Path, resume: bool, force: bool) -> bool:
     return held
 
 
-def _finished(out: Path, config: Config) -> dict | None:
-    """The record of a finished run of this very experiment in `out`, if there is one."""
+def _finished(out: Path, config: Config, limit: int | None) -> dict | None:
+    """The record of a finished run of this very experiment and these images in `out`, if there is one."""
     if not (out / "record.json").exists():
         return None
     record = read_record(out)
-    if config_of_stored(record["config"], out / "record.json") != config:
-        raise InputError(
-            f"{out} holds a finished run of another experiment; discard it by --force, or use another --out"
-        )
+    was, now = config_of_stored(record["config"], out / "record.json").as_dict(), config.as_dict()
+    changed = [
+        f"{section}.{key} was {was.get(section, {}).get(key)}, is {keys.get(key)}"
+        for section, keys in now.items()
+        for key in (keys if isinstance(keys, dict) else ())
+        if was.get(section, {}).get(key) != keys.get(key)
+    ]
+    if record.get("limit") != limit:
+        was_limit, asked = ("all images" if n is None else f"the first {n}" for n in (record.get("limit"), limit))
+        changed.append(f"it saw {was_limit}, not {asked} (--limit)")
+    if was != now or changed:
+        what = "; ".join(changed) or "another name"
+        raise InputError(f"{out} holds a finished run of another experiment ({what}); use --force, or another --out")
     return record
+
+
+@contextmanager
+def _alone_in(out: Path):
+    """Hold the output folder. Raises InputError where another process trains into it."""
+    out.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError(f"another process trains into {out}; wait for it, or use another --out") from None
+    finally:
+        os.close(folder)
 
 
 def _judge(config: Config, parameters, train: Dataset, test: Dataset) -> tuple[dict, Responses]:
@@ -74,7 +107,7 @@ def train(config_path: Path, options: Options = Options()) -> int:
     out = Path(options.out or Path("runs") / config.name / f"seed{config.training.seed}")
     data_dir, limit, resume, force = options.data, options.limit, options.resume, options.force
     held = _holds_a_run(out, resume, force)
-    if resume and (record := _finished(out, config)):
+    if resume and (record := _finished(out, config, limit)):
         print(f"{out} is finished")
         print(comparison_text([record]))
         return 0
@@ -84,10 +117,23 @@ def train(config_path: Path, options: Options = Options()) -> int:
     learn, validate = split_validation(dataset, config)
     training = Training(config, learn.head(limit), validate)
     check_fits(test, training.evaluated)
-    checkpoint = out / "checkpoint.npz"
-    if resume and checkpoint.exists():
+    with _alone_in(out):
+        content, responses = _trained(training, out, options, held, test)
+        if content is None:
+            return 130
+        whole = {"environment": ran_with, "dataset_sha256": {"train": dataset.sha256, "test": test.sha256}}
+        write_record(out, config, {**whole, "limit": limit, **content}, responses, test.labels)
+    print(comparison_text([read_record(out)]))
+    return 0
+
+
+def _trained(training: Training, out: Path, options: Options, held: bool, test: Dataset):
+    """Train, write the weights and judge them: what the record says of that, and the raw responses to the test set.
+    (None, None) where the run was interrupted."""
+    config, validate, checkpoint = training.config, training.validate, out / "checkpoint.npz"
+    if options.resume and checkpoint.exists():
         training.restore(checkpoint)
-    if held and force:  # not before everything else has proved right
+    if held and options.force:  # not before everything else has proved right
         for name in _OURS:
             (out / name).unlink(missing_ok=True)
     images = len(training.data.labels)
@@ -105,7 +151,7 @@ def train(config_path: Path, options: Options = Options()) -> int:
         progress.close()
     if not finished:
         print(f"interrupted in epoch {training.epoch + 1}; state saved in {checkpoint}, go on with --resume")
-        return 130
+        return None, None
     began = time.perf_counter()
     best, final = training.best, training.algorithm.parameters()
     write_weights(out / "weights.npz", config, best)
@@ -114,10 +160,7 @@ def train(config_path: Path, options: Options = Options()) -> int:
     last = selected
     if training.best_epoch != training.epoch:
         last, _ = _judge(config, final, training.data, test)
-    content = {
-        "environment": ran_with,
-        "dataset_sha256": {"train": dataset.sha256, "test": test.sha256},
-        "limit": limit,
+    return {
         "seconds": {
             "training": sum(row["seconds"] for row in training.history),
             "evaluation": time.perf_counter() - began,
@@ -125,7 +168,4 @@ def train(config_path: Path, options: Options = Options()) -> int:
         "selected": {"epoch": training.best_epoch, **selected},
         "last": {"epoch": training.epoch, **last},
         "history": training.history,
-    }
-    write_record(out, config, content, responses, test.labels)
-    print(comparison_text([read_record(out)]))
-    return 0
+    }, responses

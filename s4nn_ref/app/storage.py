@@ -35,7 +35,8 @@ def read_weights(path: Path) -> tuple[Network, Config]:
         if stored is None or stored.shape != w.shape or stored.dtype.kind != "f":
             found = "missing" if stored is None else f"{stored.dtype} {stored.shape}"
             raise InputError(f"{path}: w{i} is {found}, {network.structure} needs float {w.shape}")
-        if not np.isfinite(stored).all():
+        with np.errstate(over="ignore"):
+            w[...] = stored
+        if not np.isfinite(w).all():  # in the precision in which they are used
             raise InputError(f"{path}: w{i} holds NaN or infinite weights; train again, perhaps with a smaller eta")
-        w[...] = stored
     return network, config

@@ -112,7 +112,9 @@ def search_path(data_dir: Path | None = None) -> list[Path]:
 
 
 def find(name: str, filename: str, data_dir: Path | None = None) -> Path | None:
-    """Path of one file of a data set, compressed or not, or None."""
+    """Path of one file of a data set, compressed or not, or None. Raises InputError on a name with a slash."""
+    if name != Path(name).name:
+        raise InputError(f"data set {name!r}: give the folder's name, without slashes, and its parent by --data")
     for folder in search_path(data_dir):
         for path in (folder / name / filename, folder / name / f"{filename}.gz"):
             if path.is_file():

@@ -34,15 +34,15 @@ class FanOut(NamedTuple):
 def fan_out(geometry, n_shards: int) -> FanOut:
     """The fan-out of a convolution or dense layer, its lists not yet filled."""
     g = geometry
-    synapses = [[] for _ in range(g.height * g.width)]
-    for p, ky, kx in np.ndindex(g.height_post * g.width_post, g.kernel_height, g.kernel_width):
-        y = (p // g.width_post) * g.stride + ky - g.pad_top
-        x = (p % g.width_post) * g.stride + kx - g.pad_left
-        if 0 <= y < g.height and 0 <= x < g.width:
-            synapses[y * g.width + x].append((p, (ky * g.kernel_width + kx) * g.maps_pre))
-    position, offset = np.array([pair for pixel in synapses for pair in pixel], np.uint32).T.copy()
-    first = np.cumsum([0] + [len(pixel) for pixel in synapses], dtype=np.int32)
     n_positions = g.height_post * g.width_post
+    p, ky, kx = np.ogrid[:n_positions, : g.kernel_height, : g.kernel_width]
+    y, x = p // g.width_post * g.stride + ky - g.pad_top, p % g.width_post * g.stride + kx - g.pad_left
+    inside = (y >= 0) & (y < g.height) & (x >= 0) & (x < g.width)
+    pixel = (y * g.width + x)[inside]
+    by_pixel = np.argsort(pixel, kind="stable")
+    position = np.broadcast_to(p, inside.shape)[inside][by_pixel].astype(np.uint32)
+    offset = np.broadcast_to((ky * g.kernel_width + kx) * g.maps_pre, inside.shape)[inside][by_pixel].astype(np.uint32)
+    first = np.searchsorted(pixel[by_pixel], np.arange(g.height * g.width + 1)).astype(np.int32)
     end = np.zeros((n_shards, n_positions), np.uint64)
     spike = np.zeros((n_shards, n_positions * (g.receptive_field + 1)), np.int64)
     return FanOut(first, position, offset, end, spike)

@@ -1,0 +1,27 @@
+"""Who may run kernels: one Python thread at a time, and no process that was forked after the first kernel ran.
+
+Layers keep lists that a pass fills, and every kernel uses all of numba's threads, so a second Python thread would gain
+nothing by running beside the first. The threads of the usual OpenMP library do not survive a fork; a kernel in the
+child would abort it without a word.
+"""
+
+import os
+import threading
+from contextlib import contextmanager
+
+_lock = threading.RLock()
+_owner: int | None = None  # the process that ran a kernel first
+
+
+@contextmanager
+def running():
+    """Run kernels inside. Raises RuntimeError in a process that was forked from one that had run kernels."""
+    global _owner
+    with _lock:
+        if _owner not in (None, os.getpid()):
+            raise RuntimeError(
+                "this process was forked from one that had computed already, and numba's threads do not survive that; "
+                "start processes with multiprocessing.get_context('spawn')"
+            )
+        _owner = os.getpid()
+        yield
