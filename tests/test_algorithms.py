@@ -14,6 +14,7 @@ from s4nn_ref.data.glyphs import make_glyphs
 from s4nn_ref.errors import InputError
 from s4nn_ref.losses.s4nn_targets import target_times
 from s4nn_ref.metrics import metrics_of, respond
+from s4nn_ref.network import Network, Settings
 from s4nn_ref.reference import bs4nn, s4nn
 
 UPDATES = 200
@@ -197,8 +198,7 @@ def test_target_times_by_hand():
 
 
 def test_a_spike_leaves_a_step_after_the_potential_exceeds_the_threshold():
-    config = experiment("s4nn", "2-1", network={"input_shape": [2, 1, 1], "init": [[0, 1]]})
-    network = learner(config).network
+    network = Network(Settings("2-1", input_shape=(2, 1, 1), t_max=256, exceeds=True, delay=1), dtype=np.float64)
     network.w[0][...] = np.array([60.0, 40.0]).reshape(network.w[0].shape)
     for t_in, weight, t_out in (
         ((3, 7), 40.0, 256),  # V = 100 does not exceed 100

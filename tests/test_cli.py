@@ -239,7 +239,7 @@ OPTIONS = {
     "predict": {"--invert", "--json", "--plot"},
     "data": {"--data"},
     "info": set(),
-    "import": {"--out", "--factor", "--allow-pickle"},
+    "import": {"--out", "--factor", "--force", "--allow-pickle"},
     "compare": set(),
 }
 
@@ -479,12 +479,12 @@ def test_coloured_images_train_evaluate_and_predict(s4nn, coloured, tmp_path):
 def test_predict_refuses_what_is_no_image(run_dir, s4nn, tmp_path):
     weights = run_dir / "weights.npz"
     (tmp_path / "text.png").write_text("hello")
-    assert_refused(s4nn("predict", weights, tmp_path / "text.png"), "is not a PNG file")
+    assert_refused(s4nn("predict", weights, tmp_path / "text.png"), "is not a PNG or JPEG file")
     assert_refused(s4nn("predict", weights, tmp_path / "none.png"), "cannot read")
     save(tmp_path / "cut.png", np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8))
     content = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
-    assert_refused(s4nn("predict", weights, tmp_path / "cut.png"), "cut.png", "damaged PNG")
+    assert_refused(s4nn("predict", weights, tmp_path / "cut.png"), "cut.png", "damaged picture")
     save(tmp_path / "good.png", np.zeros((9, 9), np.uint8))
     result = s4nn("predict", weights, tmp_path / "good.png", "--plot", tmp_path / "none" / "v.png")
     assert result[0] == 2

@@ -33,7 +33,7 @@ def test_arrays_are_read_and_evaluated(s4nn, files, data_dir):
     assert s4nn("evaluate", out, "--data", data_dir)[0] == 0
     assert s4nn("evaluate", out, "--data", data_dir, "--anytime")[0] == 0
     np.save(folder / "w0.npy", 2 * hidden.reshape(6, 784))
-    assert s4nn("import", folder / "net.toml", folder / "w0.npy", folder / "w1.npy", "--out", out)[0] == 0
+    assert s4nn("import", folder / "net.toml", folder / "w0.npy", folder / "w1.npy", "--out", out, "--force")[0] == 0
     np.testing.assert_array_equal(read_weights(out)[0].w[0][..., 0], (2 * hidden).astype(np.float32))
 
 

@@ -105,7 +105,7 @@ def comparison_text(records: list[dict]) -> str:
     table.append(
         ["selected epoch / epochs", "-", *(f"{r['selected']['epoch']} / {len(r['history'])}" for r in records)]
     )
-    table.append(["training images", "60000" if paper else "-", *(str(of(r, "train.n")) for r in records)])
+    table.append(["training images", "-", *(str(of(r, "train.n")) for r in records)])
     table.append(["training time (min)", "-", *(f"{r['seconds']['training'] / 60:.1f}" for r in records)])
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in table]

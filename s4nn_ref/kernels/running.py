@@ -1,4 +1,4 @@
-"""Who may run kernels: one Python thread at a time, and no process that was forked after the first kernel ran.
+"""Kernels run in one Python thread at a time, and in no process that was forked after the first kernel ran.
 
 Layers keep lists that a pass fills, and every kernel uses all of numba's threads, so a second Python thread would gain
 nothing by running beside the first. The threads of the usual OpenMP library do not survive a fork; a kernel in the
