@@ -46,7 +46,7 @@ def encode(images: np.ndarray, t_max: int, encoding: str = "eq1") -> np.ndarray:
 
 
 def latencies(images: np.ndarray, t_max: float, intensity_max: int = 255) -> np.ndarray:
-    """Firing times in continuous time: Eq. 1 without its brackets; black pixels are silent.
+    """Firing times in continuous time: Eq. 1 without its brackets; black pixels are silent (D33).
 
     images : uint8 (B, H, W, C)   ->   float64 (B, H, W, C), in the unit of t_max; inf = no spike
     Raises ValueError on arrays of another type or rank.

@@ -211,7 +211,7 @@ class Output(Dense):
             output.error_from_step_on(delta, d)
             return StepError(d)
         flat, in_steps = post.flat(), np.issubdtype(self.clock.dtype, np.integer)
-        # at threshold every surrogate is 1; in continuous time a silent output has no derivative
+        # at threshold every surrogate is 1; D33: in continuous time a silent output has no derivative
         v_peak = np.full_like(flat.v_peak, self.v_th) if in_steps else flat.v_peak
         t_mask = np.minimum(flat.t_post, self.clock.dtype.type(self.silent - 1)) if in_steps else flat.t_post
         return self._error(

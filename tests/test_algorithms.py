@@ -1,14 +1,9 @@
 """S4NN and BS4NN against their documents in plain loops (s4nn_ref/reference); an algorithm that a new file adds."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from s4nn_ref import algorithms
 from s4nn_ref.algorithms import ALGORITHMS
-from s4nn_ref.app.record import read_record
-from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.data.glyphs import make_glyphs
 from s4nn_ref.errors import InputError
@@ -228,108 +223,3 @@ def test_neurons_that_hardly_fire_are_reinitialised(images):
     assert ours.w[0][:, rare].min() >= 0
     assert ours.w[0][:, rare].max() < 3
     assert not ours.fired[0].any()
-
-
-# ------------------------------------------------------------------------------------------ an algorithm of its own
-
-TOY = '''
-"""Each output's weights move towards the images of its class."""
-
-from dataclasses import dataclass, field
-
-import numpy as np
-
-from s4nn_ref.network import Network
-from s4nn_ref.neurons import step
-
-
-@dataclass(frozen=True)
-class Settings:
-    stride: float = field(default=0.1, metadata={"above": 0})
-
-
-class Algorithm:
-    neuron = step
-    uses_optimiser = False
-
-    def __init__(self, config, rng, calls, optimiser):
-        self.config, self.network = config, Network(config.network, self.neuron)
-        self.network.initialise(config.network.init, rng)
-
-    @staticmethod
-    def check(config, specs):
-        pass
-
-    @staticmethod
-    def presented(config):
-        return 20
-
-    def learn(self, images, labels):
-        rows = self.network.rows[-1]
-        for image, label in zip(images.reshape(len(images), -1), labels):
-            pattern = (image > 127) - (image > 127).mean()
-            rows[:, label] += self.config.learning.stride * (10 * pattern - rows[:, label])
-        return np.zeros(len(labels)), np.zeros(len(labels), bool)
-
-    def parameters(self):
-        return self.network.parameters
-
-    def end_epoch(self, images, rng):
-        pass
-
-    def state(self):
-        return {"parameters": self.network.parameters}
-'''
-TOY_TOML = """
-[network]
-structure = "784-10"
-init = [[0, 1]]
-
-[data]
-dataset = "tiny"
-validation = 40
-
-[learning]
-algorithm = "toy"
-stride = 0.05
-
-[training]
-epochs = 2
-"""
-
-
-@pytest.fixture
-def toy(monkeypatch, tmp_path):
-    """One file beside those of the package, and nothing else."""
-    folder = tmp_path / "toys"
-    folder.mkdir()
-    (folder / "toy.py").write_text(TOY)
-    monkeypatch.setattr(algorithms, "__path__", [*algorithms.__path__, str(folder)])
-    yield
-    sys.modules.pop("s4nn_ref.algorithms.toy", None)
-    vars(algorithms).pop("toy", None)
-
-
-def test_a_new_file_is_a_new_algorithm(toy, s4nn, data_dir, tmp_path):
-    path = tmp_path / "experiment.toml"
-    path.write_text(TOY_TOML)
-    train = ("train", path, "--data", data_dir, "--out", tmp_path / "run")
-    code, _, err = s4nn(*train)
-    assert code == 0, err
-    record = read_record(tmp_path / "run")
-    assert record["config"]["learning"] == {"algorithm": "toy", "stride": 0.05}
-    assert record["selected"]["test"]["accuracy_strict"] > 0.4  # chance: 0.1
-    assert read_weights(tmp_path / "run" / "weights.npz")[1].algorithm == "toy"
-    assert s4nn("evaluate", tmp_path / "run" / "weights.npz", "--data", data_dir)[0] == 0
-    path.write_text(TOY_TOML.replace("stride", "strides"))
-    _, _, err = s4nn(*train, "--force")
-    assert "unknown key learning.strides; did you mean 'stride'?" in err
-    path.write_text(TOY_TOML.replace("stride = 0.05", "gamma = 1"))
-    assert 'it belongs to learning.algorithm = "bs4nn"' in s4nn(*train, "--force")[2]
-
-
-def test_a_file_that_is_gone_is_an_algorithm_that_is_gone(s4nn, tmp_path):
-    (tmp_path / "experiment.toml").write_text(TOY_TOML)
-    code, _, err = s4nn("train", tmp_path / "experiment.toml")
-    assert code == 2
-    assert "learning.algorithm = 'toy': expected one of" in err

@@ -3,14 +3,17 @@
 import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from s4nn_ref import network
 from s4nn_ref.algorithms import SETTINGS
 from s4nn_ref.algorithms.ds4nn import LOSSES
+from s4nn_ref.config import config_of_dict
 from s4nn_ref.data import dataset
 from s4nn_ref.schedules import SCHEDULES
 from s4nn_ref.training import augmentation, loop
@@ -67,8 +70,12 @@ def keys():
 
 def test_every_equation_closes_exactly_one_line_of_the_document():
     code = REFERENCE.partition("import NamedTuple")[2]
-    tags = [line.partition("#")[2] for line in code.splitlines() if not line.lstrip().startswith(("#", '"""'))]
-    closed = [n for tag in tags if "Eq" in tag for n in sorted(equations(tag))]
+    closed = []
+    for line in code.splitlines():
+        statement, _, tag = line.partition("  # ")
+        if found := equations(tag):
+            assert re.search(r"[=+]|return", statement), f"no code before the tag: {line}"
+            closed += sorted(found)
     assert sorted(closed) == list(range(1, 13))
 
 
@@ -164,6 +171,32 @@ def test_results_are_those_of_the_records():
     command = [sys.executable, ROOT / "figures" / "results.py", "--check"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", text_of(DOCUMENTS), re.S)
+
+
+def test_blocks_of_the_documents_run(monkeypatch):
+    for block in blocks("toml"):
+        assert config_of_dict(tomllib.loads(block)).network.structure
+    monkeypatch.chdir(ROOT)
+    for block in blocks("python"):
+        names = {"images": np.zeros((2, 28, 28, 1), np.uint8)}
+        exec(block, names)
+        assert names["classes"].shape == (2,)
+    assert len(blocks("toml")) == len(blocks("python")) == 1
+
+
+def test_numbers_of_the_readme_are_those_of_the_records():
+    readme, results = ((ROOT / name).read_text() for name in ("README.md", "docs/results.md"))
+    quoted = re.findall(r"\d+\.\d+ ± \d+\.\d+", readme)
+    assert len(quoted) > 10
+    assert set(quoted) <= set(re.findall(r"\d+\.\d+ ± \d+\.\d+", results))
+    means = set(re.findall(r"(\d+(?:\.\d+)?) ±", results))
+    for row in re.findall(r"^\| (?:images without|spikes until).*", readme, re.M):
+        cells = row.split("|")[3:-1]
+        assert set(re.findall(r"\d+(?:\.\d+)?", "".join(cells))) <= means, row
 
 
 OLD = r"\bhaste\b|\breadout\b|figures of merit|\bpredecessors?\b|\brivals?\b|\bbehind\b|which is none\b"

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from s4nn_ref.encoding import latencies
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.neurons import linear, step
@@ -48,7 +49,7 @@ def continuous(structure, shape, rng, v_th=1.0, low=-0.3, high=0.6):
     return network
 
 
-def latencies(rng, n, shape, silent=0.3):
+def random_latencies(rng, n, shape, silent=0.3):
     return np.where(rng.random((n, *shape)) < silent, np.inf, rng.random((n, *shape)) * 3)
 
 
@@ -56,7 +57,7 @@ def latencies(rng, n, shape, silent=0.3):
 def test_the_crossing_is_the_first_one_of_a_scan(seed):
     rng = np.random.default_rng(seed)
     network = continuous("30-40-3", (5, 3, 2), rng, low=-0.5)
-    t_in = latencies(rng, 4, (5, 3, 2))
+    t_in = random_latencies(rng, 4, (5, 3, 2))
     t_in[0, 0, 0, 0] = t_in[0, 0, 0, 1] = t_in[0, 0, 1, 0]  # equal times
     t_post = network.forward(t_in)[1].t_post.reshape(4, 40)
     grid = np.linspace(0, 40, 40_001)
@@ -78,7 +79,7 @@ def test_gradients_in_continuous_time_equal_differences_of_the_forward_pass(stru
     """Exact: nothing is linearised. Steps that change a causal set or a winner are rejected."""
     rng, shape = np.random.default_rng(3), (8, 8, 2)
     network = continuous(structure, shape, rng, low=-0.1)
-    t_in, e = latencies(rng, 3, shape), rng.normal(size=(3, 5))
+    t_in, e = random_latencies(rng, 3, shape), rng.normal(size=(3, 5))
     states = network.forward(t_in)
     assert np.isfinite(states[-1].t_post).mean() > 0.5
     assert any(0 < np.isinf(state.t_post).mean() < 1 for state in states)
@@ -110,7 +111,7 @@ def test_gradients_in_continuous_time_equal_differences_of_the_forward_pass(stru
 def test_the_check_of_gradients_fails_for_a_wrong_model():
     rng = np.random.default_rng(3)
     network = continuous("128-20-5", (8, 8, 2), rng, low=-0.1)
-    t_in, e, h = latencies(rng, 3, (8, 8, 2)), rng.normal(size=(3, 5)), 1e-7
+    t_in, e, h = random_latencies(rng, 3, (8, 8, 2)), rng.normal(size=(3, 5)), 1e-7
     states, grad = network.forward(t_in), network.gradients()
     network.layers[-1].engine = type(network.layers[-1].engine)(step)  # dt/dV = -1 in the output layer
     network.backward(states, e, grad)
@@ -228,6 +229,7 @@ def toy(tmp_path, monkeypatch):
     path.write_text(TOY_TOML)
     yield path
     sys.modules.pop("s4nn_ref.algorithms.toy", None)
+    vars(s4nn_ref.algorithms).pop("toy", None)
 
 
 def test_an_algorithm_is_one_file(toy, s4nn, data_dir, tmp_path):
@@ -246,3 +248,20 @@ def test_an_algorithm_is_one_file(toy, s4nn, data_dir, tmp_path):
     toy.write_text(TOY_TOML.replace("speed = 0.02", "lam = 10"))
     code, _, err = s4nn("train", toy, "--data", data_dir, "--out", tmp_path / "other")
     assert (code, err.count("\n"), "unknown key learning.lam" in err) == (2, 1, True)
+    toy.write_text(TOY_TOML.replace("speed", "speeds"))
+    assert "unknown key learning.speeds; did you mean 'speed'?" in s4nn("train", toy, "--data", data_dir)[2]
+
+
+def test_a_file_that_is_gone_is_an_algorithm_that_is_gone(s4nn, tmp_path):
+    (tmp_path / "toy.toml").write_text(TOY_TOML)
+    code, _, err = s4nn("train", tmp_path / "toy.toml")
+    assert code == 2
+    assert "learning.algorithm = 'toy': expected one of" in err
+
+
+def test_latencies_by_hand():
+    """D33: Eq. 1 without its brackets; black is silent."""
+    images = np.array([255, 128, 1, 0], np.uint8).reshape(1, 4, 1, 1)
+    np.testing.assert_allclose(latencies(images, 3.0).ravel(), [0.0, 127 / 85, 254 / 85, np.inf])
+    network = continuous("4-2", (4, 1, 1), np.random.default_rng(0))
+    np.testing.assert_array_equal(network.encode(images), latencies(images, network.t_max))

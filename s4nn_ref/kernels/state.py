@@ -11,7 +11,7 @@ NOT_COUNTED = np.empty((1, 0), np.int32)
 class State(NamedTuple):
     """Firing of one layer for a batch of B images; kernels see the positions P = H*W as one axis, see `flat`.
 
-    t_post : (B, H, W, M) firing times; int16 steps with t_max where silent, or float64 with inf where silent
+    t_post : (B, H, W, M) firing times; int16 steps with t_max where silent, or float64 with inf where silent (D33)
     t_peak : (B, H, W, M) when the potential was largest, up to and including the threshold crossing; the firing time of
              a neuron that fired; -1 where the potential never rose above 0
     v_peak : (B, H, W, M) that potential, potential units; at least the threshold where the neuron fired

@@ -3,7 +3,7 @@
     V(t) = sum_i w_i max(0, t - t_i),     so with S = sum w_i and A = sum w_i t_i of the inputs that have come
     t_post = (v_th + A) / S,              a crossing where S > 0
 
-Source: Zhang et al. 2022 (ReL-PSP). Times are continuous and the crossing is exact. `sums` is (S, A).
+Source: Zhang et al. 2022 (ReL-PSP). Times are continuous and the crossing is exact (D33). `sums` is (S, A).
 """
 
 import math

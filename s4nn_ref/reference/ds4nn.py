@@ -158,13 +158,11 @@ def gradients(g, t_mask, pre, layer, t_max):
     for y, x, j in np.ndindex(g.shape):
         for y_i, x_i, k_y, k_x in synapses(pre.t.shape, layer, y, x):
             for i in range(pre.t.shape[2]):
-                t_i, t_peak_i = pre.t[y_i, x_i, i], pre.t_peak[y_i, x_i, i]
+                t_i, t_peak_i, w_ji = pre.t[y_i, x_i, i], pre.t_peak[y_i, x_i, i], layer.w[j, k_y, k_x, i]
                 dv_dw = 1.0 if t_i <= t_mask[y, x, j] and t_i < t_max else 0.0  # Eq. 12; D9: any spike until then
                 dw[j, k_y, k_x, i] += g[y, x, j] * -1.0 * dv_dw  # Eq. 8: dt/dV is negative
                 if 0 <= t_peak_i <= t_mask[y, x, j]:
-                    delta_pre[y_i, x_i, i] += (
-                        g[y, x, j] * layer.w[j, k_y, k_x, i]
-                    )  # Eq. 10: dt/dV dV/dt_i = (-1)(-w_ji)
+                    delta_pre[y_i, x_i, i] += g[y, x, j] * w_ji  # Eq. 10: dt/dV dV/dt_i = (-1)(-w_ji)
     return dw, delta_pre
 
 
