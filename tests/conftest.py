@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import struct
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from s4nn_ref.app.cli import main
+from s4nn_ref.app.record import read_record
 from s4nn_ref.data.glyphs import make_glyphs
 from s4nn_ref.data.idx import FILES
 
@@ -96,6 +98,23 @@ def write_idx_set(folder: Path, images, labels, test_images, test_labels) -> Non
         (folder / f"{FILES[key]}.gz").write_bytes(gzip.compress(idx_bytes(array)))
 
 
+def assert_refused(result, *words):
+    """Exit code 2 and one clear line on stderr, no traceback."""
+    code, _, err = result
+    assert code == 2
+    lines = err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("s4nn: ")
+    for word in words:
+        assert word in lines[0]
+
+
+def with_first_spike(text):
+    """An experiment with another loss, and outputs that fire from the beginning: after two epochs TINY is silent."""
+    text = text.replace("lam = 30\nhinge = true", 'loss = "first-spike"\nnoise = 5\nfinal_potentials = 1')
+    return text.replace("[-2, 2]", "[-8, 12]")
+
+
 @pytest.fixture(scope="session")
 def glyphs_100():
     """Digits (images, labels): 300 to learn from and 60 to test with."""
@@ -115,6 +134,34 @@ def tiny_toml(tmp_path):
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)
     return path
+
+
+@pytest.fixture
+def firing_toml(tmp_path):
+    """A small experiment whose outputs fire."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(with_first_spike(TINY))
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, glyphs_100):
+    """The output folder of a run of two epochs."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_idx_set(folder / "data" / "tiny", *glyphs_100[0], *glyphs_100[1])
+    (folder / "tiny.toml").write_text(with_first_spike(TINY))
+    arguments = ("train", folder / "tiny.toml", "--data", folder / "data", "--out", folder / "run", "--epochs", 2)
+    assert main([str(a) for a in arguments]) == 0
+    metrics = read_record(folder / "run")["selected"]["test"]
+    assert metrics["silent"] < 0.2  # most images are decided by a spike, some of them before the end
+    assert metrics["decision_time_mean"] < 50
+    return folder / "run"
+
+
+@pytest.fixture
+def run_dir(finished, tmp_path):
+    """A finished run, which may be damaged."""
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 @pytest.fixture

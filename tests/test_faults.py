@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import TINY, online_toml
+from conftest import TINY, assert_refused, online_toml
 from PIL import Image
 
 from s4nn_ref.app import session, storage
@@ -17,14 +17,6 @@ from s4nn_ref.files import read_npz, write_npz
 from s4nn_ref.kernels.spikes import fan_out
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.structure import parse_structure
-
-
-def assert_refused(result, *words):
-    code, _, err = result
-    assert code == 2
-    assert err.count("\n") == 1
-    for word in words:
-        assert word in err
 
 
 @pytest.mark.parametrize(

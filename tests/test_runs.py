@@ -1,0 +1,165 @@
+"""A training run as its user meets it: what it leaves in its folder, and what an interrupt or a full disk takes."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import TINY, assert_refused, with_first_spike
+
+from s4nn_ref.app.record import read_record, read_responses
+from s4nn_ref.app.storage import read_weights
+from s4nn_ref.files import read_npz
+from s4nn_ref.metrics import metrics_of
+
+
+def test_train_leaves_weights_and_a_record(run_dir, s4nn, data_dir):
+    record = read_record(run_dir)
+    assert record["config"]["training"]["epochs"] == 2
+    assert len(record["history"]) == 2
+    assert record["dataset_sha256"]["test"][0]
+    assert record["environment"]["versions"]["numpy"] == np.__version__
+    assert {"selected", "last"} <= set(record)
+    # the record, the stored weights and the raw responses tell the same
+    code, out, _ = s4nn("evaluate", run_dir / "weights.npz", "--data", data_dir, "--json")
+    metrics = json.loads(out)
+    assert code == 0
+    for key, value in record["selected"]["test"].items():
+        assert metrics[key] == value, key
+    responses, labels = read_responses(run_dir)
+    assert responses.t_out.shape == (60, 10)
+    derived = metrics_of(responses, labels)
+    assert derived == {key: record["selected"]["test"][key] for key in derived}
+
+
+def test_an_output_folder_is_not_overwritten(run_dir, s4nn, firing_toml, data_dir):
+    before = (run_dir / "weights.npz").read_bytes()
+    train = ("train", firing_toml, "--data", data_dir, "--out", run_dir, "--epochs", 2)
+    assert_refused(s4nn(*train), "already holds a run", "--resume", "--force")
+    assert_refused(s4nn(*train, "--resume", "--force"), "exclude each other")
+    code, out, _ = s4nn(*train, "--resume")
+    assert code == 0
+    assert "is finished" in out
+    (run_dir / "checkpoint.npz").unlink()  # as in the shipped records
+    assert "is finished" in s4nn(*train, "--resume")[1]
+    assert_refused(s4nn(*train, "--resume", "--seed", 1), "another experiment")
+    # whatever else is wrong, it is found out before the run is discarded
+    assert_refused(s4nn(*train, "--force", "--data", run_dir / "typo"), "is not a folder")
+    assert (run_dir / "weights.npz").read_bytes() == before
+    assert s4nn(*train, "--force", "--seed", 1)[0] == 0
+    assert (run_dir / "weights.npz").read_bytes() != before
+
+
+def leaves(value, path=""):
+    """Every number and string in nested dictionaries and lists, with its path."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, f"{path}/{key}")
+    else:
+        yield path, value
+
+
+@pytest.mark.parametrize("text", [TINY, with_first_spike(TINY)], ids=["relative-targets", "first-spike"])
+def test_both_engines_leave_the_same_record(s4nn, firing_toml, data_dir, tmp_path, text):
+    text = text.replace('pool_ties = "potential"', 'pool_ties = "index"')
+    firing_toml.write_text(text.replace("[-2, 2]", "[-8, 12]"))
+    records, weights, start = {}, {}, {}
+    for engine in ("fast", "plain"):
+        train = ("train", firing_toml, "--data", data_dir, "--limit", 72, "--engine", engine)
+        for epochs, found in ((0, start), (1, weights)):
+            out = tmp_path / f"{engine}{epochs}"
+            code, _, err = s4nn(*train, "--epochs", epochs, "--out", out)
+            assert code == 0, err
+            found[engine] = read_weights(out / "weights-last.npz")[0].w
+        records[engine] = read_record(tmp_path / f"{engine}1")
+        assert records[engine]["config"]["network"]["engine"] == engine
+    for fast, plain, before in zip(weights["fast"], weights["plain"], start["fast"], strict=True):
+        np.testing.assert_allclose(plain, fast, rtol=0, atol=1e-4)
+        assert np.abs(fast - before).max() > 0.05
+    fast, plain = (
+        dict(leaves({key: records[engine][key] for key in ("selected", "last", "history")}))
+        for engine in ("fast", "plain")
+    )
+    assert fast.keys() == plain.keys()
+    assert fast["/selected/train/silent"] < 0.9
+    for key, value in fast.items():
+        if "second" not in key:
+            assert plain[key] == pytest.approx(value, rel=1e-6), key
+
+
+def test_limit_and_file_as_output(s4nn, firing_toml, data_dir, tmp_path):
+    train = ("train", firing_toml, "--data", data_dir, "--epochs", 1, "--limit", 24)
+    assert s4nn(*train, "--out", tmp_path / "limited")[0] == 0
+    assert read_record(tmp_path / "limited")["selected"]["train"]["n"] == 24
+    assert_refused(s4nn(*train, "--out", firing_toml), "is a file")
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+@pytest.mark.parametrize("files", range(7))  # checkpoints 0, 1, 2; weights, weights-last, responses, record
+def test_a_full_disk_loses_nothing(s4nn, firing_toml, data_dir, tmp_path, monkeypatch, call, files):
+    train = ("train", firing_toml, "--data", data_dir, "--out", tmp_path / "run", "--epochs", 2, "--limit", 48)
+    works, left = getattr(os, call), [files]
+
+    def full(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return works(*arguments)
+
+    monkeypatch.setattr(os, call, full)
+    assert_refused(s4nn(*train), "No space left on device", "nothing was overwritten")
+    monkeypatch.undo()
+    names = ["checkpoint.npz", "weights.npz", "weights-last.npz", "responses.npz"]
+    expected = set(names[: max(files - 2, min(files, 1))])
+    assert {path.name for path in (tmp_path / "run").iterdir()} == expected
+    # room again: the run goes on to the same end
+    assert s4nn(*train, "--resume")[0] == 0
+    assert s4nn("compare", tmp_path / "run")[0] == 0
+
+
+def test_a_cut_checkpoint_is_refused_and_kept(run_dir, s4nn, firing_toml, data_dir):
+    checkpoint = run_dir / "checkpoint.npz"
+    (run_dir / "record.json").unlink()
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    result = s4nn("train", firing_toml, "--data", data_dir, "--out", run_dir, "--epochs", 2, "--resume")
+    assert_refused(result, "checkpoint.npz", "cut")
+    assert len(checkpoint.read_bytes()) == 5000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_resume_gives_the_same_bits(firing_toml, data_dir, tmp_path, s4nn, number):
+    command = [sys.executable, "-m", "s4nn_ref", "train", firing_toml, "--data", data_dir, "--epochs", "12"]
+    process = subprocess.Popen(
+        [*map(str, command), "--out", tmp_path / "part"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:  # ends too should the process die
+        if line.startswith("epoch"):
+            break
+    time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 130, err
+    assert "go on with --resume" in out
+    assert err == ""  # quiet where stderr is no terminal
+    train = ("train", firing_toml, "--data", data_dir, "--epochs", 12, "--out")
+    assert s4nn(*train, tmp_path / "part", "--resume")[0] == 0
+    assert s4nn(*train, tmp_path / "whole")[0] == 0
+    part, whole = (read_npz(tmp_path / name / "checkpoint.npz")[0] for name in ("part", "whole"))
+    for key in whole:
+        assert part[key].tobytes() == whole[key].tobytes(), key
+
+
+def test_output_that_nobody_reads_does_not_stop_a_run(firing_toml, data_dir, tmp_path):
+    command = [sys.executable, "-m", "s4nn_ref", "train", firing_toml, "--data", data_dir, "--epochs", "3"]
+    process = subprocess.Popen(
+        [*map(str, command), "--out", tmp_path / "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=300) == 0, process.stderr.read()
+    assert len(read_record(tmp_path / "run")["history"]) == 3
