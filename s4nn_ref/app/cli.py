@@ -220,6 +220,9 @@ def parser() -> argparse.ArgumentParser:
         choices=("fast", "plain"),
         help="plain: the loops of the equations, slower (default: as CONFIG says)",
     )
+    p.add_argument(
+        "--no-test", action="store_true", help="leave the test set unread (choices are made on validation images)"
+    )
     p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped (or start)")
     p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")
 

@@ -96,6 +96,7 @@ class Options:
     epochs: int | None = None
     limit: int | None = None
     engine: str | None = None
+    no_test: bool = False
     resume: bool = False
     force: bool = False
 
@@ -113,23 +114,26 @@ def train(config_path: Path, options: Options = Options()) -> int:
         return 0
     ran_with = environment()  # now: the checkout may change while a long run goes on
     dataset = load(config.data.dataset, "train", data_dir)
-    test = load(config.data.dataset, "test", data_dir)
+    test = None if options.no_test else load(config.data.dataset, "test", data_dir)
     learn, validate = split_validation(dataset, config)
     training = Training(config, learn.head(limit), validate)
-    check_fits(test, training.evaluated)
+    if test:
+        check_fits(test, training.evaluated)
     with _alone_in(out):
-        content, responses = _trained(training, out, options, held, test)
-        if content is None:
+        if not _trained(training, out, options, held):
             return 130
+        if not test:
+            print(f"{out}: weights of epoch {training.best_epoch}; the test set was not read, --resume reads it")
+            return 0
+        content, responses = _judged(training, test)
         whole = {"environment": ran_with, "dataset_sha256": {"train": dataset.sha256, "test": test.sha256}}
         write_record(out, config, {**whole, "limit": limit, **content}, responses, test.labels)
     print(comparison_text([read_record(out)]))
     return 0
 
 
-def _trained(training: Training, out: Path, options: Options, held: bool, test: Dataset):
-    """Train, write the weights and judge them: what the record says of that, and the raw responses to the test set.
-    (None, None) where the run was interrupted."""
+def _trained(training: Training, out: Path, options: Options, held: bool) -> bool:
+    """Train, and write the weights; returns False where the run was interrupted."""
     config, validate, checkpoint = training.config, training.validate, out / "checkpoint.npz"
     if options.resume and checkpoint.exists():
         training.restore(checkpoint)
@@ -151,15 +155,19 @@ def _trained(training: Training, out: Path, options: Options, held: bool, test: 
         progress.close()
     if not finished:
         print(f"interrupted in epoch {training.epoch + 1}; state saved in {checkpoint}, go on with --resume")
-        return None, None
+        return False
+    write_weights(out / "weights.npz", config, training.best)
+    write_weights(out / "weights-last.npz", config, training.algorithm.parameters())
+    return True
+
+
+def _judged(training: Training, test: Dataset) -> tuple[dict, Responses]:
+    """What the record says of a finished training, and the raw responses to the test set."""
     began = time.perf_counter()
-    best, final = training.best, training.algorithm.parameters()
-    write_weights(out / "weights.npz", config, best)
-    write_weights(out / "weights-last.npz", config, final)
-    selected, responses = _judge(config, best, training.data, test)
+    selected, responses = _judge(training.config, training.best, training.data, test)
     last = selected
     if training.best_epoch != training.epoch:
-        last, _ = _judge(config, final, training.data, test)
+        last, _ = _judge(training.config, training.algorithm.parameters(), training.data, test)
     return {
         "seconds": {
             "training": sum(row["seconds"] for row in training.history),
