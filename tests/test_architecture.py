@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from s4nn_ref.kernels.compile import WITHOUT_KERNELS
+
 PACKAGE = Path(__file__).resolve().parent.parent / "s4nn_ref"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -237,6 +239,14 @@ def test_kernels_of_a_neuron_model_are_kept(copy):
     assert any("fire" in path.name for path in stored)
     run(PLAIN, copy)
     assert sorted((copy / "s4nn_ref" / "__pycache__").rglob("*.nbc")) == stored
+
+
+def test_folders_left_out_of_the_digest_hold_no_kernels():
+    """Whoever edits the command line does not wait for the kernels to be compiled again."""
+    for folder in WITHOUT_KERNELS:
+        for path in (PACKAGE / folder).glob("*.py"):
+            compiling = {"kernels.compile", "kernels.lanes"} & set(imports_of(path.read_text(), name_of(path)))
+            assert not compiling and "register_jitable" not in path.read_text(), path
 
 
 OWN_LOSS = """

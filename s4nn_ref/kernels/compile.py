@@ -2,8 +2,8 @@
 
 Numba's own cache looks at the file of the kernel alone, by its time stamp; kernels here are built from several files,
 and inside a container all time stamps may be equal. So the machine code lies in a folder that is named by a digest of
-every source, of numba's version and of the number of lanes: after any change it is another folder. It is made when
-there is something to store. Where nothing can be written, or what is stored cannot be read, kernels are compiled anew.
+every source (but of app/ and data/, which hold no kernel and are used by none), of numba's version and of the number of
+lanes: after any change it is another folder. It is made when there is something to store. Where nothing can be written, or what is stored cannot be read, kernels are compiled anew.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ LANES = 64 if binding.get_host_cpu_features().get("avx512bw", False) else 32
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _PREFIX = "s4nn_ref-"
+WITHOUT_KERNELS = ("app", "data")
 
 
 @cache
@@ -31,6 +32,8 @@ def digest() -> str:
     """Names the machine code of these sources, this numba and this number of lanes."""
     found = hashlib.sha256(f"{numba.__version__} {LANES}".encode())
     for source in sorted(_PACKAGE.rglob("*.py")):
+        if source.relative_to(_PACKAGE).parts[0] in WITHOUT_KERNELS:
+            continue
         found.update(source.relative_to(_PACKAGE).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
     return found.hexdigest()[:20]
 
