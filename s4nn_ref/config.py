@@ -113,9 +113,12 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
         raise InputError(f"network.collapse = {network.collapse!r}: expected a value start >= end > 0, power > 0")
     specs = parse_structure(network.structure, network.input_shape, network.padding)
     tokens = [spec.token for spec in specs if spec.geometry]
-    if "init" not in t.network:
+    draws = getattr(algorithm, "draws_weights", False)
+    if draws and network.init:
+        raise InputError("network.init: this algorithm draws its initial weights itself; remove the key")
+    if "init" not in t.network and not draws:
         raise InputError("missing key network.init; see experiments/mnist.toml for an example")
-    if len(network.init) != len(tokens):
+    if len(network.init) != len(tokens) and not draws:
         raise InputError(
             f"network.init has {len(network.init)} ranges, but {network.structure} has {len(tokens)} weighted layers "
             f"({', '.join(tokens)}); give one [low, high] per layer"

@@ -45,12 +45,21 @@ def encode(images: np.ndarray, t_max: int, encoding: str = "eq1") -> np.ndarray:
     return firing_times_of_intensities(t_max, encoding)[_checked(images)]
 
 
-def latencies(images: np.ndarray, t_max: float, intensity_max: int = 255) -> np.ndarray:
-    """Firing times in continuous time: Eq. 1 without its brackets; black pixels are silent (D33).
+def latencies(images: np.ndarray, t_max: float, encoding: str = "eq1", intensity_max: int = 255) -> np.ndarray:
+    """Firing times in continuous time.
 
-    images : uint8 (B, H, W, C)   ->   float64 (B, H, W, C), in the unit of t_max; inf = no spike
-    Raises ValueError on arrays of another type or rank.
+    images   : uint8 (B, H, W, C)
+    encoding : "eq1", Eq. 1 without its brackets, black pixels silent (D33); or "binary", two times: z = exp(t) is 1 for
+               pixels of at least half the largest intensity, and 6 for the others (Mostafa 2018, D35)
+    Returns float64 (B, H, W, C), in the unit of t_max, or z; inf = no spike.
+    Raises ValueError on arrays of another type or rank, and on another encoding.
     """
-    t = (intensity_max - np.arange(intensity_max + 1)) / intensity_max * t_max  # Eq. 1
-    t[0] = np.inf
+    intensity = np.arange(intensity_max + 1)
+    if encoding == "eq1":
+        t = (intensity_max - intensity) / intensity_max * t_max  # Eq. 1
+        t[0] = np.inf
+    elif encoding == "binary":
+        t = np.where(2 * intensity >= intensity_max, 1.0, 6.0)
+    else:
+        raise ValueError(f'encoding must be "eq1" or "binary" in continuous time, not {encoding!r}')
     return t[_checked(images)]

@@ -1,4 +1,5 @@
-"""Two ways to compute the same layer: fast, the lanes of the step model in integer time; plain, any neuron model.
+"""Ways to compute the same layer: fast, by lanes of the step model in integer time and by blocks of neurons in
+continuous time; and plain, for any neuron model.
 
 Layers (layers.py) know shapes and settings; an engine knows kernels. Where sums are exact both give the same firing
 times and gradients, bit for bit; which one runs is one key, `network.engine`.
@@ -7,7 +8,7 @@ times and gradients, bit for bit; which one runs is one key, `network.engine`.
 import numpy as np
 
 from s4nn_ref.errors import InputError
-from s4nn_ref.kernels import backprop, convolution, output, plain
+from s4nn_ref.kernels import backprop, continuous, convolution, output, plain
 from s4nn_ref.kernels.compile import LANES
 from s4nn_ref.kernels.spikes import fan_out
 from s4nn_ref.kernels.state import Error, State
@@ -83,7 +84,7 @@ class Plain:
         self._fire(layer, pre, post, t_end, np.empty((1, 0), layer.dtype))
 
     def _fire(self, layer, pre: State, post: State, t_end, v_end) -> None:
-        v_th = float(layer.reaching(layer.v_th))
+        v_th = float(layer.reaching(layer.v_th) if self.model.integer else layer.v_th)
         self.kernels.fire(*self._inputs(layer, pre), v_th, t_end, layer.fan, post.flat(), v_end)
 
     def output(self, layer, pre: State, post: State, t_end) -> None:
@@ -111,15 +112,49 @@ class Plain:
         return pre.t_post.reshape(len(pre.t_post), -1), self._w(layer)
 
 
+class Continuous(Plain):
+    """Blocks of neurons for the dense layers of a model in continuous time (kernels/continuous.py); its convolutions
+    are those of Plain."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.dense = continuous.compiled(model)
+
+    def _fire(self, layer, pre: State, post: State, t_end, v_end) -> None:
+        if not layer.dense:
+            return super()._fire(layer, pre, post, t_end, v_end)
+        self.dense.fire(_times(pre), layer.rows, float(layer.v_th), post.flat(), v_end)
+
+    def weight_gradient(self, layer, pre: State, error: Error, grad) -> None:
+        if not layer.dense:
+            return super().weight_gradient(layer, pre, error, grad)
+        self.dense.weight_gradient(error.g[:, 0], error.t_mask[:, 0], _times(pre), layer.rows, grad)
+
+    def propagate(self, layer, pre: State, error: Error) -> np.ndarray:
+        if not layer.dense:
+            return super().propagate(layer, pre, error)
+        delta_pre = np.empty((len(pre.t_post), len(layer.rows)), layer.dtype)
+        self.dense.propagate(error.g[:, 0], error.t_mask[:, 0], _times(pre), layer.rows, delta_pre)
+        return delta_pre
+
+
+def _times(state: State) -> np.ndarray:
+    """Firing times of a layer, (B, N)."""
+    return state.t_post.reshape(len(state.t_post), -1)
+
+
 def engine_of(name: str, model) -> Fast | Plain:
     """The engine called "fast" or "plain" for a neuron model.
 
-    Raises InputError where the fast one is asked for another model than the step model.
+    Raises InputError where there is no fast one.
     """
     if name == "plain":
         return Plain(model)
-    if model is not step:
+    if model is step:
+        return Fast()
+    if model.integer:
         raise InputError(
-            f'network.engine = "fast" computes the step model only, not {model.__name__}; use engine = "plain"'
+            f'network.engine = "fast" computes no model in integer time but step, not {model.__name__}; use engine = '
+            '"plain"'
         )
-    return Fast()
+    return Continuous(model)

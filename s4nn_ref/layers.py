@@ -55,7 +55,7 @@ class Conv:
     w : (M, K_y, K_x, C), the same memory seen from the postsynaptic neuron, potential units
     """
 
-    weighted = True
+    weighted, integrates, dense = True, True, False
 
     def __init__(self, spec, settings, clock: Clock, engine, rows: np.ndarray):
         self.tokens, self.shape_post, self.geometry = (spec.token,), spec.shape_post, spec.geometry
@@ -70,6 +70,10 @@ class Conv:
         """The smallest potential, in the network's precision, that makes a neuron with threshold v_th fire (D26)."""
         v_th = np.asarray(v_th, self.dtype)
         return np.nextafter(v_th, self.dtype.type(np.inf)) if self.exceeds else v_th
+
+    def initialise(self, low: float, high: float, rng: np.random.Generator) -> None:
+        """Draw the weights uniformly, potential units (Table 1)."""
+        self.w[...] = rng.uniform(low, high, self.w.shape)
 
     def room(self, n: int) -> State:
         """A State for n images, which `forward` overwrites."""
@@ -120,6 +124,8 @@ class Conv:
 class Dense(Conv):
     """A dense layer: the convolution whose kernel covers the whole map below, at one position."""
 
+    dense = True
+
 
 class ConvPool(Conv):
     """A convolution and the pooling after it in one pass; of the convolution only pooled states are kept.
@@ -150,7 +156,7 @@ class ConvPool(Conv):
 class Pool:
     """Spike-pooling: the earliest neuron of each window passes its spike on (section 2.1); nothing is learned."""
 
-    weighted = False
+    weighted = integrates = False
 
     def __init__(self, spec, settings, clock: Clock, dtype):
         self.tokens, self.shape_post, self.clock, self.dtype = (spec.token,), spec.shape_post, clock, dtype
@@ -179,6 +185,52 @@ class Pool:
         b, y, x, c = np.ogrid[tuple(slice(size) for size in delta.shape)]
         out[b, y * window + winner // window, x * window + winner % window, c] = delta
         return out
+
+
+class Pulses:
+    """Synchronisation pulses: neurons beside those of the layer below that fire for every image, at times that are
+    learned (Comsa et al. 2020, D34).
+
+    rows : (P, 1), the times; w : (1, 1, 1, P), the same memory
+    """
+
+    weighted, integrates = True, False
+
+    def __init__(self, spec, clock: Clock, rows: np.ndarray):
+        self.tokens, self.shape_post, self.clock, self.rows = (spec.token,), spec.shape_post, clock, rows
+        self.w, self.dtype = rows.reshape(1, 1, 1, -1), rows.dtype
+
+    def initialise(self, low: float, high: float, rng: np.random.Generator) -> None:
+        """Spread the pulses evenly between two times."""
+        self.rows[:, 0] = np.linspace(low, high, len(self.rows) + 2)[1:-1]
+
+    def room(self, n: int) -> State:
+        """A State for n images, which `forward` overwrites."""
+        return room(self.clock, self.dtype, (n, *self.shape_post))
+
+    def forward(self, pre: State, post: State, t_end) -> None:
+        """The layer below, and the pulses after it: overwrites `post`."""
+        n = len(pre.t_post)
+        t_post, below = post.t_post.reshape(n, -1), -len(self.rows)
+        t_post[:, :below] = pre.t_post.reshape(n, -1)
+        t_post[:, below:] = self.rows[:, 0]
+        post.t_peak[...] = post.t_post
+
+    def spikes_until(self, state: State, t: np.ndarray) -> list[np.ndarray]:
+        """Pulses until a time of each image: t (B,) -> [(B,)]."""
+        return [spikes_of(State(*(array[..., -len(self.rows) :] for array in state[:3])), t)]
+
+    def synaptic_error(self, post: State, delta, surrogate: str, normalise: str) -> Error:
+        """The error as it comes: a pulse has no potential."""
+        return Error(delta.reshape(len(delta), -1), post.t_peak, NO_WINNER)
+
+    def weight_gradient(self, pre: State, error: Error, grad: np.ndarray) -> None:
+        """Add dE/dt of the pulses, summed over the images, to grad (S, P, 1)."""
+        grad[0, :, 0] += error.g[:, -len(self.rows) :].sum(axis=0)
+
+    def propagate(self, pre: State, error: Error) -> np.ndarray:
+        """dE/dt of the neurons below, (B, N)."""
+        return error.g[:, : -len(self.rows)]
 
 
 class Output(Dense):

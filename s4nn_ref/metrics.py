@@ -44,7 +44,7 @@ def respond(
     images : uint8 (n, H, W, C); progress : called with the number of images of each finished batch
     """
     n, classes = len(images), network.n_classes
-    hidden = [i for i, layer in enumerate(network.layers[:-1], 1) if layer.weighted]
+    hidden = [i for i, layer in enumerate(network.layers[:-1], 1) if layer.integrates]
     t_out = np.empty((n, classes), network.clock.dtype)
     v_peak, v_end, v_late = (np.empty((n, classes), network.dtype) for _ in range(3))
     spikes = np.empty((n, len(network.tokens)), np.int32)

@@ -16,7 +16,7 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.kernels.output import for_each_image, output_potentials
 from s4nn_ref.kernels.running import running
 from s4nn_ref.kernels.state import State
-from s4nn_ref.layers import Clock, Conv, ConvPool, Dense, Output, Pool, room, spikes_of
+from s4nn_ref.layers import Clock, Conv, ConvPool, Dense, Output, Pool, Pulses, room, spikes_of
 from s4nn_ref.neurons import step
 from s4nn_ref.structure import parse_structure
 
@@ -141,6 +141,8 @@ class Network:
         for spec in self.specs:
             if spec.kind == "pool":
                 layers.append(Pool(spec, self.settings, self.clock, self.dtype))
+            elif spec.kind == "pulses":
+                layers.append(Pulses(spec, self.clock, next(rows)))
             else:
                 kind = Output if spec is self.specs[-1] else kinds[spec.kind]
                 layers.append(kind(spec, self.settings, self.clock, engine, next(rows)))
@@ -189,9 +191,11 @@ class Network:
         return [flat[s].reshape(*g.w_shape[1:], g.maps_post).transpose(3, 0, 1, 2) for s, g in pairs]
 
     def initialise(self, ranges, rng: np.random.Generator) -> None:
-        """Draw the weights of layer l uniformly from ranges[l] = (low, high), potential units (Table 1)."""
-        for w, (low, high) in zip(self.w, ranges, strict=True):
-            w[...] = rng.uniform(low, high, w.shape)
+        """Draw the weights of layer l uniformly from ranges[l] = (low, high), potential units (Table 1); spread the
+        times of pulses evenly between them."""
+        weighted = [layer for layer in self.layers if layer.weighted]
+        for layer, (low, high) in zip(weighted, ranges, strict=True):
+            layer.initialise(low, high, rng)
 
     def output_threshold(self) -> np.ndarray:
         """Threshold of the output neurons in each step, v_th (start + (end - start) (t / (t_max - 1))^power) (D25).
@@ -205,9 +209,9 @@ class Network:
     def encode(self, images: np.ndarray, encoding: str = "eq1") -> np.ndarray:
         """Input firing times of uint8 images (B, H, W, C), as the network's neurons tell time (Eq. 1).
 
-        encoding : in integer steps, see encoding.py; continuous times are latencies
+        encoding : see encoding.py
         """
-        return encode(images, self.t_max, encoding) if self.neuron.integer else latencies(images, self.t_max)
+        return (encode if self.neuron.integer else latencies)(images, self.t_max, encoding)
 
     def room(self, n: int) -> list[State]:
         """States for n images, to be overwritten by `forward` again and again."""

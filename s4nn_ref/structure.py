@@ -1,7 +1,8 @@
 """The paper's structure strings, e.g. ``64C3-P2-128C3-P2-10``, and the shapes that follow from them.
 
 Tokens, separated by ``-``: ``64C3`` is a convolution of 64 maps with a 3x3 kernel (``64C3S2``: stride 2),
-``P2`` spike-pooling over 2x2 windows with stride 2, ``10`` a fully connected layer of 10 neurons. A structure that
+``P2`` spike-pooling over 2x2 windows with stride 2, ``10`` a fully connected layer of 10 neurons, ``S10`` ten
+synchronisation pulses beside the neurons of the layer below, for dense layers above (D34). A structure that
 starts with a number is a dense network and starts with the size of its input, as in ``784-400-10`` (section 3.1).
 """
 
@@ -16,6 +17,7 @@ MAX_LISTS = 2**31  # bytes of a layer's lists of spikes
 
 _CONV = re.compile(r"([1-9]\d*)C([1-9]\d*)(?:S([1-9]\d*))?")
 _POOL = re.compile(r"P([1-9]\d*)")
+_PULSES = re.compile(r"S([1-9]\d*)")
 _DENSE = re.compile(r"[1-9]\d*")
 
 
@@ -60,12 +62,12 @@ class Geometry(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One layer of a structure: ``kind`` is "conv", "pool" or "dense"; ``token`` its piece of the string."""
+    """One layer of a structure: ``kind`` is "conv", "pool", "dense" or "pulses"; ``token`` its piece of the string."""
 
     token: str
     kind: str
     shape_post: tuple[int, int, int]
-    geometry: Geometry | None = None  # weighted layers
+    geometry: Geometry | None = None  # weighted layers; of pulses, whose times are learned, a synapse for each
     window: int = 1  # pooling layers
 
 
@@ -113,6 +115,12 @@ def _dense(token, shape, neurons) -> LayerSpec:
     return LayerSpec(token, "dense", geometry.shape_post, geometry)
 
 
+def _pulses(token, shape, pulses) -> LayerSpec:
+    height, width, maps = shape
+    geometry = Geometry(1, 1, pulses, 1, 1, 1, 0, 0, 1, 1, 1)
+    return LayerSpec(token, "pulses", (1, 1, height * width * maps + pulses), geometry)
+
+
 def _pool(token, shape, window) -> LayerSpec:
     height, width, maps = shape
     if window > MAX_WINDOW:
@@ -153,19 +161,21 @@ def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: 
         tokens = tokens[1:]
     layers: list[LayerSpec] = []
     for token in tokens:
-        if layers and layers[-1].kind == "dense" and (_CONV.fullmatch(token) or _POOL.fullmatch(token)):
-            raise InputError(f"structure: {token} cannot follow the dense layer {layers[-1].token}, which has no map")
+        if layers and layers[-1].kind in ("dense", "pulses") and (_CONV.fullmatch(token) or _POOL.fullmatch(token)):
+            raise InputError(f"structure: {token} cannot follow {layers[-1].token}, which has no map")
         if conv := _CONV.fullmatch(token):
             maps, kernel, stride = int(conv[1]), int(conv[2]), int(conv[3] or 1)
             layer = _conv(token, shape, maps, kernel, stride, padding)
         elif pool := _POOL.fullmatch(token):
             layer = _pool(token, shape, int(pool[1]))
+        elif pulses := _PULSES.fullmatch(token):
+            layer = _pulses(token, shape, int(pulses[1]))
         elif _DENSE.fullmatch(token):
             layer = _dense(token, shape, int(token))
         else:
             raise InputError(
                 f"structure: {token!r} in {structure!r} is not a layer; "
-                "write 64C3 (convolution), 64C3S2 (stride 2), P2 (pooling) or 10 (dense), joined by '-'"
+                "write 64C3 (convolution), 64C3S2 (stride 2), P2 (pooling), S10 (pulses) or 10 (dense), joined by '-'"
             )
         layers.append(_check_size(layer))
         shape = layer.shape_post

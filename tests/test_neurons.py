@@ -1,13 +1,11 @@
-"""The contract of neuron models, on the step model and one in continuous time, and an algorithm in one file."""
+"""The contract of neuron models by hand, on two of them, and an algorithm in one file; see test_continuous.py."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from s4nn_ref.encoding import latencies
-from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.neurons import linear, step
 
@@ -41,104 +39,6 @@ def test_the_linear_model_by_hand():
 @pytest.mark.parametrize("total", [0.0, -1.0])
 def test_a_potential_that_does_not_rise_never_crosses(total):
     assert linear.crossing(sums_of(linear, [(0.0, 1.0), (0.5, total - 1.0)]), 1.0) == math.inf
-
-
-def continuous(structure, shape, rng, v_th=1.0, low=-0.3, high=0.6):
-    network = Network(Settings(structure, input_shape=shape, v_th=v_th, engine="plain"), linear, np.float64)
-    network.initialise([(low, high)] * len(network.w), rng)
-    return network
-
-
-def random_latencies(rng, n, shape, silent=0.3):
-    return np.where(rng.random((n, *shape)) < silent, np.inf, rng.random((n, *shape)) * 3)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_crossing_is_the_first_one_of_a_scan(seed):
-    rng = np.random.default_rng(seed)
-    network = continuous("30-40-3", (5, 3, 2), rng, low=-0.5)
-    t_in = random_latencies(rng, 4, (5, 3, 2))
-    t_in[0, 0, 0, 0] = t_in[0, 0, 0, 1] = t_in[0, 0, 1, 0]  # equal times
-    t_post = network.forward(t_in)[1].t_post.reshape(4, 40)
-    grid = np.linspace(0, 40, 40_001)
-    fired = np.isfinite(t_post)
-    assert 0.2 < fired.mean() < 1.0
-    for b, j in np.ndindex(t_post.shape):
-        w, t = network.w[0][j].ravel(), t_in[b].ravel()
-        seen = np.isfinite(t)
-        v = sum(w_i * np.maximum(0, grid - t_i) for w_i, t_i in zip(w[seen], t[seen], strict=True))
-        reached = np.flatnonzero(v >= 1.0)
-        if reached.size:
-            assert grid[reached[0]] - 1.01e-3 < t_post[b, j] <= grid[reached[0]] + 1e-9
-        else:
-            assert not fired[b, j] or t_post[b, j] > 40
-
-
-@pytest.mark.parametrize("structure", ["3C3-P2-4C2-6-5", "128-20-5"])
-def test_gradients_in_continuous_time_equal_differences_of_the_forward_pass(structure):
-    """Exact: nothing is linearised. Steps that change a causal set or a winner are rejected."""
-    rng, shape = np.random.default_rng(3), (8, 8, 2)
-    network = continuous(structure, shape, rng, low=-0.1)
-    t_in, e = random_latencies(rng, 3, shape), rng.normal(size=(3, 5))
-    states = network.forward(t_in)
-    assert np.isfinite(states[-1].t_post).mean() > 0.5
-    assert any(0 < np.isinf(state.t_post).mean() < 1 for state in states)
-    grad = network.gradients()
-    network.backward(states, e, grad)
-    gradient, weights = np.concatenate([g.sum(axis=0).ravel() for g in grad]), network.parameters.copy()
-
-    def order(states):
-        """What an infinitesimal step leaves alone: in which order the neurons of each layer fire, and the winners."""
-        return [np.argsort(np.concatenate([a.t_post.ravel(), b.t_post.ravel()])) for a, b in pairwise(states)]
-
-    def cost(parameters):
-        network.parameters[:] = parameters
-        after = network.forward(t_in)
-        same = all((a == b).all() for a, b in zip(order(after), order(states), strict=True))
-        t = after[-1].t_post.reshape(3, 5)
-        return (np.where(np.isfinite(t), t, 0.0) * e).sum(), same
-
-    accepted, h, noise = 0, 1e-8, 1e-7 * np.linalg.norm(gradient)
-    for _ in range(30):
-        direction = rng.normal(size=weights.size)
-        (up, same_up), (down, same_down) = cost(weights + h * direction), cost(weights - h * direction)
-        if same_up and same_down:
-            accepted += 1
-            assert gradient @ direction == pytest.approx((up - down) / (2 * h), rel=1e-5, abs=noise)
-    assert accepted >= 10
-
-
-def test_the_check_of_gradients_fails_for_a_wrong_model():
-    rng = np.random.default_rng(3)
-    network = continuous("128-20-5", (8, 8, 2), rng, low=-0.1)
-    t_in, e, h = random_latencies(rng, 3, (8, 8, 2)), rng.normal(size=(3, 5)), 1e-7
-    states, grad = network.forward(t_in), network.gradients()
-    network.layers[-1].engine = type(network.layers[-1].engine)(step)  # dt/dV = -1 in the output layer
-    network.backward(states, e, grad)
-    network.layers[-1].engine = network.layers[0].engine
-    direction, t = rng.normal(size=network.parameters.size), []
-    gradient = np.concatenate([g.sum(axis=0).ravel() for g in grad])
-    network.parameters += h * direction
-    t.append(network.forward(t_in)[-1].t_post.reshape(3, 5))
-    network.parameters -= 2 * h * direction
-    t.append(network.forward(t_in)[-1].t_post.reshape(3, 5))
-    assert gradient @ direction != pytest.approx(((t[0] - t[1]) * e).sum() / (2 * h), rel=1e-2)
-
-
-def test_a_silent_neuron_in_continuous_time_takes_no_error():
-    network = continuous("2-2", (2, 1, 1), np.random.default_rng(0))
-    network.w[0][...] = np.reshape([[1.0, 1.0], [-1.0, -1.0]], network.w[0].shape)
-    states, grad = network.forward(np.array([0.0, 0.5]).reshape(1, 2, 1, 1)), network.gradients()
-    assert states[1].t_post.ravel().tolist() == [0.75, np.inf]
-    network.backward(states, np.array([[1.0, 1.0]]), grad)
-    # dt/dw = (t_pre - t) / S
-    np.testing.assert_allclose(sum(grad[0])[:, 0], [-0.375, -0.125])
-    assert not sum(grad[0])[:, 1].any()
-
-
-def test_the_fast_engine_says_that_it_computes_one_model_only():
-    with pytest.raises(InputError, match='use engine = "plain"'):
-        Network(Settings("2-2", input_shape=(2, 1, 1)), linear)
 
 
 TOY = '''
@@ -199,7 +99,6 @@ structure = "784-10"
 init = [[0, 0.02]]
 t_max = 3
 v_th = 1
-engine = "plain"
 
 [data]
 dataset = "tiny"
@@ -263,5 +162,5 @@ def test_latencies_by_hand():
     """D33: Eq. 1 without its brackets; black is silent."""
     images = np.array([255, 128, 1, 0], np.uint8).reshape(1, 4, 1, 1)
     np.testing.assert_allclose(latencies(images, 3.0).ravel(), [0.0, 127 / 85, 254 / 85, np.inf])
-    network = continuous("4-2", (4, 1, 1), np.random.default_rng(0))
+    network = Network(Settings("4-2", input_shape=(4, 1, 1)), linear)
     np.testing.assert_array_equal(network.encode(images), latencies(images, network.t_max))

@@ -17,12 +17,13 @@ class Settings:
 
     dataset    : "mnist", "fashion-mnist", "glyphs", or the name of a folder with IDX files
     validation : training images held out, to choose the epoch
-    encoding   : of pixels as firing times, Eq. 1 (D1), or a step for each grey level (D26); see encoding.py
+    encoding   : of pixels as firing times, Eq. 1 (D1), a step for each grey level (D26), or two times (D35); see
+                 encoding.py
     """
 
     dataset: str = "mnist"
     validation: int = field(default=5000, metadata={"least": 0})
-    encoding: Literal["eq1", "intensity"] = "eq1"
+    encoding: Literal["eq1", "intensity", "binary"] = "eq1"
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def compiled(model) -> Plain:
 
     t_pre (B, H*W*C); post, pre : State, flat; error : Error without pooling; grad (S, R, M); delta_pre (B, H*W, C)
     """
-    start = model.start
+    start, in_steps = model.start, model.integer
     add, crossing, potential = (register_jitable(f) for f in (model.add, model.crossing, model.potential))
     dt_dw, dt_dt = register_jitable(model.dt_dw), register_jitable(model.dt_dt)
 
@@ -73,12 +73,11 @@ def compiled(model) -> Plain:
                 k += 1
             if t_post < math.inf:
                 continue
-            v = potential(sums, t)
-            if v > v_peak:
-                v_peak, t_peak = v, t
+            if in_steps and potential(sums, t) > v_peak:  # of a silent neuron; in continuous time it does not learn
+                v_peak, t_peak = potential(sums, t), t
             t_cross = crossing(sums, v_th)
             if t <= t_cross < (when[k] if k < n else math.inf) and t_cross < t_end:
-                t_post, t_peak, v_peak = t_cross, t_cross, max(potential(sums, t_cross), v_th)
+                t_post, t_peak, v_peak = t_cross, t_cross, max(potential(sums, t_cross), v_th) if in_steps else v_th
         return t_post, t_peak, v_peak, potential(sums, min(t_end, 1e300))
 
     @kernel

@@ -13,8 +13,9 @@ class State(NamedTuple):
 
     t_post : (B, H, W, M) firing times; int16 steps with t_max where silent, or float64 with inf where silent (D33)
     t_peak : (B, H, W, M) when the potential was largest, up to and including the threshold crossing; the firing time of
-             a neuron that fired; -1 where the potential never rose above 0
-    v_peak : (B, H, W, M) that potential, potential units; at least the threshold where the neuron fired
+             a neuron that fired; -1 where the potential never rose above 0, and for silent neurons in continuous time
+    v_peak : (B, H, W, M) that potential, potential units; at least the threshold where the neuron fired; 0 for silent
+             neurons in continuous time, which do not learn
     winner : int16 (B, H, W, M), after a pooling: the place in its window, row by row, of the neuron whose spike was
              passed on; None for other layers
     spikes : int32 (B, t_max), after a convolution that was pooled at once: how many of its neurons fire in each step;

@@ -12,11 +12,15 @@ import numpy as np
 
 
 def cross_entropy(z: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """dE/dz (B, classes) and E = -log softmax(-z)[label] (B,); z : (B, classes), labels : (B,)."""
-    p = np.exp(z.min(axis=1, keepdims=True) - z)
-    p /= p.sum(axis=1, keepdims=True)
+    """dE/dz (B, classes) and E = -log softmax(-z)[label] (B,); z : (B, classes), inf where silent, labels : (B,).
+
+    A silent output has probability 0, all of them where none fired; E is then the logarithm of 1e8.
+    """
+    first = z.min(axis=1, keepdims=True)
+    p = np.exp(np.where(np.isinf(first), 0.0, first) - z)
+    p /= np.maximum(p.sum(axis=1, keepdims=True), 1.0)  # 1 is the first one's
     row = np.arange(len(labels))
-    cost = -np.log(p[row, labels])
+    cost = -np.log(np.maximum(p[row, labels], 1e-8))
     delta = -p
     delta[row, labels] += 1.0
     return delta, cost

@@ -17,6 +17,10 @@ def add(sums, t_pre, w):
     return slope + w, moment + w * t_pre
 
 
+def may_fire(sums, t_last, t_next, v_th):
+    return sums[0] * t_next - sums[1] >= v_th
+
+
 def crossing(sums, v_th):
     slope, moment = sums
     return (v_th + moment) / slope if slope > 0.0 else math.inf

@@ -1,0 +1,452 @@
+"""Neurons in continuous time: crossings, gradients, both engines, the document, pulses, and the systems of them."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from conftest import assert_refused
+
+from s4nn_ref.config import config_of_dict
+from s4nn_ref.encoding import latencies
+from s4nn_ref.errors import InputError
+from s4nn_ref.losses.cross_entropy import cross_entropy
+from s4nn_ref.network import Network, Settings
+from s4nn_ref.neurons import alpha, exponential, linear, step
+from s4nn_ref.reference import comsa, mostafa, relpsp
+from s4nn_ref.training.optimisers import Optimiser
+
+MODELS = {"linear": (linear, relpsp), "exponential": (exponential, mostafa), "alpha": (alpha, comsa)}
+WIDTH = {"linear": 1.0, "exponential": 1.0, "alpha": 1.3}  # of the weights, so that most neurons fire
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+def continuous(name, structure, shape, rng, engine="plain", dtype=np.float64, low=-0.3):
+    network = Network(Settings(structure, input_shape=shape, v_th=1.0, engine=engine), MODELS[name][0], dtype)
+    fan_in = [WIDTH[name] / math.sqrt(len(rows) / 30) for rows in network.rows]
+    network.initialise([(low * width, 0.6 * width) for width in fan_in], rng)
+    return network
+
+
+def random_times(name, rng, n, shape, silent=0.3, last=3.0):
+    t = np.where(rng.random((n, *shape)) < silent, np.inf, rng.random((n, *shape)) * last)
+    return np.exp(t) if name == "exponential" else t
+
+
+def potential(name, grid, t, w):
+    """V at the times of a grid, from the definition of each model's postsynaptic potential."""
+    kernels = {
+        "linear": lambda s: s,
+        "exponential": lambda s: 1.0 - np.exp(-s),
+        "alpha": lambda s: s * np.exp(-alpha.K * s),
+    }
+    since = [np.maximum(0, np.log(grid / t_i) if name == "exponential" else grid - t_i) for t_i in t]
+    return sum(w_i * kernels[name](s) for w_i, s in zip(w, since, strict=True))
+
+
+# ---------------------------------------------------------------------------------------------- crossings
+
+
+@every_model
+@pytest.mark.parametrize("seed", range(3))
+def test_the_crossing_is_the_first_one_of_a_scan(name, seed):
+    rng = np.random.default_rng(seed)
+    network = continuous(name, "30-40-3", (5, 3, 2), rng, low=-0.5)
+    t_in = random_times(name, rng, 4, (5, 3, 2))
+    t_in[0, 0, 0, 0] = t_in[0, 0, 0, 1] = t_in[0, 0, 1, 0]  # equal times
+    t_post = network.forward(t_in)[1].t_post.reshape(4, 40)
+    grid = np.linspace(1, 41, 40_001) - (name != "exponential")
+    fired = np.isfinite(t_post)
+    assert 0.2 < fired.mean() < 1.0
+    for b, j in np.ndindex(t_post.shape):
+        w, t = network.w[0][j].ravel(), t_in[b].ravel()
+        seen = np.isfinite(t)
+        reached = np.flatnonzero(potential(name, grid, t[seen], w[seen]) >= 1.0)
+        if reached.size:
+            assert grid[reached[0]] - 1.01e-3 < t_post[b, j] <= grid[reached[0]] + 1e-9
+        else:
+            assert not fired[b, j] or t_post[b, j] > 40
+
+
+@every_model
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_both_engines_give_the_same_bits(name, dtype):
+    """Also where inputs come in groups of equal times."""
+    rng, shape = np.random.default_rng(1), (6, 5, 2)
+    networks = [continuous(name, "60-70-33-3", shape, rng, engine, dtype, low=-0.5) for engine in ("fast", "plain")]
+    networks[1].parameters[:] = networks[0].parameters
+    t_in, e = np.round(random_times(name, rng, 9, shape) * 4) / 4, rng.normal(size=(9, 3))
+    t_in[3] = np.inf  # an image without a spike
+    (fast, plain), grads = [n.forward(t_in) for n in networks], [n.gradients() for n in networks]
+    assert all(0 < np.isinf(state.t_post).mean() < 1 for state in fast)
+    for a, b in zip(fast, plain, strict=True):
+        for field in ("t_post", "t_peak", "v_peak"):
+            np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+    np.testing.assert_array_equal(fast[-1].v_end, plain[-1].v_end)
+    for network, states, grad in zip(networks, (fast, plain), grads, strict=True):
+        network.backward(states, e.copy(), grad)
+    for a, b in zip(*grads, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=(1e-5 if dtype == np.float32 else 1e-12) * abs(b).max())
+        assert b.any()
+
+
+@every_model
+def test_the_fast_engine_equals_the_document(name):
+    rng, (_, document) = np.random.default_rng(5), MODELS[name]
+    network = continuous(name, "20-15-4", (20, 1, 1), rng, "fast", low=-0.4)
+    weights = [rows.T.copy() for rows in network.rows]
+    t_in, labels = random_times(name, rng, 6, (20, 1, 1)), rng.integers(0, 4, 6)
+    states, grad = network.forward(t_in), network.gradients()
+    t_out = network.outputs(states).t_out
+    delta = cross_entropy(t_out, labels)[0]
+    network.backward(states, delta.copy(), grad)
+    expected, some_silent = [np.zeros(w.shape) for w in weights], 0
+    for b in range(6):
+        times, causal = relpsp.present(t_in[b].ravel(), weights, document.crossing)
+        some_silent += np.isinf(times[1]).sum()
+        for state, t in zip(states, times, strict=True):
+            np.testing.assert_allclose(state.t_post[b].ravel(), t, rtol=1e-12)
+        error = relpsp.output_error(times[-1], labels[b])
+        np.testing.assert_allclose(delta[b], error, atol=1e-12)
+        for total, g in zip(
+            expected, relpsp.gradients(times, causal, weights, error, document.derivatives), strict=True
+        ):
+            total += g
+    assert some_silent
+    for g, total in zip(grad, expected, strict=True):
+        np.testing.assert_allclose(g.sum(axis=0).T, total, rtol=1e-8, atol=1e-10 * abs(total).max())
+
+
+# ---------------------------------------------------------------------------------------------- gradients
+
+
+@every_model
+@pytest.mark.parametrize(
+    ("engine", "structure"), [("plain", "3C3-P2-4C2-6-5"), ("fast", "3C3-P2-4C2-6-5"), ("fast", "128-S3-20-S2-5")]
+)
+def test_gradients_in_continuous_time_equal_differences_of_the_forward_pass(name, engine, structure):
+    """Exact: nothing is linearised. Steps that change a causal set or a winner are rejected."""
+    rng, shape = np.random.default_rng(3), (8, 8, 2)
+    network = continuous(name, structure, shape, rng, engine, low=-0.1)
+    if "S" in structure:
+        for pulses in network.rows[::2]:
+            pulses[:, 0] = (name == "exponential") + 0.03 * (1 + np.arange(len(pulses)))
+    t_in, e = random_times(name, rng, 3, shape), rng.normal(size=(3, 5))
+    states = network.forward(t_in)
+    assert np.isfinite(states[-1].t_post).mean() > 0.5
+    grad = network.gradients()
+    network.backward(states, e, grad)
+    gradient, weights = np.concatenate([g.sum(axis=0).ravel() for g in grad]), network.parameters.copy()
+    assert all(g.any() for g in grad)
+
+    def order(states):
+        """What an infinitesimal step leaves alone: in which order the neurons of each layer fire, and the winners."""
+        return [np.argsort(np.concatenate([a.t_post.ravel(), b.t_post.ravel()])) for a, b in pairwise(states)]
+
+    def cost(parameters):
+        network.parameters[:] = parameters
+        after = network.forward(t_in)
+        same = all((a == b).all() for a, b in zip(order(after), order(states), strict=True))
+        t = after[-1].t_post.reshape(3, 5)
+        return (np.where(np.isfinite(t), t, 0.0) * e).sum(), same
+
+    accepted, h, noise = 0, 1e-8, 1e-7 * np.linalg.norm(gradient)
+    for _ in range(30):
+        direction = rng.normal(size=weights.size)
+        (up, same_up), (down, same_down) = cost(weights + h * direction), cost(weights - h * direction)
+        if same_up and same_down:
+            accepted += 1
+            assert gradient @ direction == pytest.approx((up - down) / (2 * h), rel=1e-5, abs=noise)
+    assert accepted >= 10
+
+
+def test_the_check_of_gradients_fails_for_a_wrong_model():
+    rng = np.random.default_rng(3)
+    network = continuous("linear", "128-20-5", (8, 8, 2), rng, low=-0.1)
+    t_in, e, h = random_times("linear", rng, 3, (8, 8, 2)), rng.normal(size=(3, 5)), 1e-7
+    states, grad = network.forward(t_in), network.gradients()
+    network.layers[-1].engine = type(network.layers[-1].engine)(step)  # dt/dV = -1 in the output layer
+    network.backward(states, e, grad)
+    network.layers[-1].engine = network.layers[0].engine
+    direction, t = rng.normal(size=network.parameters.size), []
+    gradient = np.concatenate([g.sum(axis=0).ravel() for g in grad])
+    network.parameters += h * direction
+    t.append(network.forward(t_in)[-1].t_post.reshape(3, 5))
+    network.parameters -= 2 * h * direction
+    t.append(network.forward(t_in)[-1].t_post.reshape(3, 5))
+    assert gradient @ direction != pytest.approx(((t[0] - t[1]) * e).sum() / (2 * h), rel=1e-2)
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_silent_neuron_in_continuous_time_takes_no_error(engine):
+    network = continuous("linear", "2-2", (2, 1, 1), np.random.default_rng(0), engine)
+    network.w[0][...] = np.reshape([[1.0, 1.0], [-1.0, -1.0]], network.w[0].shape)
+    states, grad = network.forward(np.array([0.0, 0.5]).reshape(1, 2, 1, 1)), network.gradients()
+    assert states[1].t_post.ravel().tolist() == [0.75, np.inf]
+    network.backward(states, np.array([[1.0, 1.0]]), grad)
+    # dt/dw = (t_pre - t) / S
+    np.testing.assert_allclose(sum(grad[0])[:, 0], [-0.375, -0.125])
+    assert not sum(grad[0])[:, 1].any()
+
+
+# ---------------------------------------------------------------------------------------------- edges
+
+
+def sums_of(model, inputs):
+    sums = model.start
+    for t, w in inputs:
+        sums = model.add(sums, t, w)
+    return sums
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "v_th"),
+    [
+        ("linear", [(0.0, 1.0), (0.5, -1.0)], 1.0),  # S = 0
+        ("linear", [(0.0, 1.0), (0.5, -2.0)], 1.0),
+        ("exponential", [(1.0, 1.0)], 1.0),  # W = v_th: reached after an infinite time
+        ("exponential", [(1.0, 2.0), (2.0, -1.5)], 1.0),
+        ("alpha", [(0.0, 1.0), (0.0, -1.0)], 1.0),  # A = 0
+        ("alpha", [(0.0, -1.0)], 1.0),
+        ("alpha", [(0.0, alpha.K * math.e * 0.9999)], 1.0),  # just below -1/e
+    ],
+)
+def test_potentials_that_never_reach_the_threshold(name, inputs, v_th):
+    model, document = MODELS[name]
+    assert model.crossing(sums_of(model, inputs), v_th) == math.inf
+    assert document.crossing(*(np.array(part) for part in zip(*inputs, strict=True)), v_th) == math.inf
+
+
+def test_the_alpha_model_at_the_branch_point():
+    """One input at 0 whose potential peaks at the threshold: it fires at the peak, 1 / K, where W0 is -1."""
+    w = alpha.K * math.e * (1 + 1e-12)
+    sums = sums_of(alpha, [(0.0, w)])
+    assert alpha.crossing(sums, 1.0) == pytest.approx(1 / alpha.K, rel=1e-5)
+    t = alpha.crossing(sums, 1.0)
+    assert abs(alpha.dt_dw(sums, t, 0.0, w)) <= alpha.CLIP
+    assert abs(alpha.dt_dt(sums, t, 0.0, w)) <= alpha.CLIP
+
+
+@pytest.mark.parametrize("w", [0.6, 1.0, 3.0, 100.0])
+def test_the_lambert_function_is_exact(w):
+    t = alpha.crossing(sums_of(alpha, [(0.5, w), (0.8, w / 2)]), 1.0)
+    assert w * (t - 0.5) * math.exp(-alpha.K * (t - 0.5)) + w / 2 * (t - 0.8) * math.exp(
+        -alpha.K * (t - 0.8)
+    ) == pytest.approx(1.0, rel=1e-13)
+
+
+def test_the_exponential_model_by_hand():
+    # W = 3, Z = 1 * 2 + 2 * 1 = 4: z = 4 / (3 - 1)
+    sums = sums_of(exponential, [(1.0, 2.0), (2.0, 1.0)])
+    assert exponential.crossing(sums, 1.0) == 2.0
+    assert exponential.potential(sums, 2.0) == 1.0
+    assert exponential.dt_dw(sums, 2.0, 1.0, 2.0) == -0.5
+    assert exponential.dt_dt(sums, 2.0, 1.0, 2.0) == 1.0
+
+
+@every_model
+def test_what_may_fire_misses_no_crossing(name):
+    """The cheap test that fast kernels ask first is true wherever the crossing lies before the next input."""
+    rng, model, held = np.random.default_rng(0), MODELS[name][0], 0
+    for _ in range(2000):
+        t = np.sort(1.0 + 3.0 * rng.random(5))
+        sums = sums_of(model, zip(t[:4], rng.normal(0.4, 0.6, 4), strict=True))
+        t_next = t[4] if rng.random() < 0.8 else math.inf
+        if t[3] <= model.crossing(sums, 1.0) < t_next:
+            held += 1
+            assert model.may_fire(sums, t[3], t_next, 1.0 - 1e-9)
+    assert held > 50
+
+
+def test_the_fast_engine_computes_one_model_in_integer_time_only():
+    class Other:
+        integer, __name__ = True, "other"
+
+    with pytest.raises(InputError, match='use engine = "plain"'):
+        Network(Settings("2-2", input_shape=(2, 1, 1)), Other())
+
+
+def test_two_input_times_by_hand():
+    """D35: z is 1 from half the largest intensity on, and 6 below."""
+    images = np.array([255, 128, 127, 0], np.uint8).reshape(1, 4, 1, 1)
+    assert latencies(images, 1, "binary").ravel().tolist() == [1, 1, 6, 6]
+    with pytest.raises(ValueError, match="in continuous time"):
+        latencies(images, 1, "intensity")
+
+
+def test_cross_entropy_of_silent_outputs():
+    """They have probability 0; where all are silent the cost is finite and only the label asks for a spike."""
+    delta, cost = cross_entropy(np.array([[1.0, np.inf, 1.0], [np.inf] * 3]), np.array([0, 1]))
+    np.testing.assert_allclose(delta, [[0.5, 0, -0.5], [0, 1, 0]])
+    np.testing.assert_allclose(cost, [math.log(2), math.log(1e8)])
+
+
+# ---------------------------------------------------------------------------------------------- pulses and systems
+
+
+def test_pulses_fire_for_every_image():
+    network = Network(Settings("4-S3-2-S1-2", input_shape=(2, 2, 1), t_max=4), linear)
+    network.initialise([(0, 4), (0, 1), (0, 4), (0, 1)], np.random.default_rng(0))
+    t_in = np.full((2, 2, 2, 1), np.inf)
+    states = network.forward(t_in)
+    assert states[1].t_post[0].ravel().tolist() == [np.inf] * 4 + [1, 2, 3]
+    assert network.tokens == ("input", "S3", "2", "S1", "2")
+    counts = network.spikes_until(states, np.array([2.0, 0.5]))
+    assert counts[:, 1].tolist() == [2, 0]
+    assert network.w[0].shape == (1, 1, 1, 3)
+
+
+@pytest.mark.parametrize("structure", ["784-S2-8C3-10", "784-10-S2", "784-S0-10"])
+def test_pulses_stand_before_dense_layers(structure):
+    with pytest.raises(InputError, match="structure"):
+        Network(Settings(structure), linear)
+
+
+XOR = np.array([[255, 255, 255], [255, 255, 0], [255, 0, 255], [255, 0, 0]], np.uint8).reshape(4, 3, 1, 1)
+
+
+def xor_of(algorithm, structure, learning=(), **network):
+    """An experiment on three inputs, the first of which always fires."""
+    return config_of_dict({
+        "network": {"structure": structure, "input_shape": [3, 1, 1], "v_th": 1, "t_max": 1, **network},
+        "data": {"encoding": "binary" if algorithm == "mostafa" else "eq1"},
+        "learning": {"algorithm": algorithm, **dict(learning)},
+        "optimiser": {"eta": 0.02, "schedule": "constant"},
+        "training": {"batch": 4},
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "config"),
+    [
+        ("relpsp", xor_of("relpsp", "3-20-2", {"temperature": 0.1, "silence": 0.1}, init=[[0, 2], [-0.3, 0.6]])),
+        ("mostafa", xor_of("mostafa", "3-20-2", init=[[0, 2], [0, 0.4]])),
+        ("comsa", xor_of("comsa", "3-S2-20-S2-2")),
+    ],
+)
+def test_a_system_learns_xor(algorithm, config):
+    from s4nn_ref.algorithms import ALGORITHMS
+
+    learner = ALGORITHMS[algorithm](
+        config, np.random.default_rng(0), 1, lambda net: Optimiser(config.optimiser, net, 1, 400)
+    )
+    labels = np.array([0, 1, 1, 0])
+    costs = [learner.learn(XOR, labels)[0].sum() for _ in range(400)]
+    assert costs[-1] < 0.5 * costs[0]
+    assert learner.learn(XOR, labels)[1].all()
+    if algorithm == "comsa":
+        assert all((pulses >= 0).all() for pulses in learner.network.rows[::2])
+
+
+def test_mostafa_adds_two_terms():
+    from s4nn_ref.algorithms.mostafa import Algorithm
+
+    config = xor_of("mostafa", "3-4-2", {"weight_sum": 7, "limit": 1e9}, init=[[0, 1], [0, 1]])
+    learner = Algorithm(config, np.random.default_rng(0), 1, lambda net: None, np.float64)
+    learner.network.rows[0][:, 0] = 0.1  # this neuron can never fire
+    weights = [rows.T.copy() for rows in learner.network.rows]
+    learner.regularise(None, 5)
+    for grad, w in zip(learner.grad, weights, strict=True):
+        np.testing.assert_allclose(grad.sum(axis=0).T / 5, mostafa.weight_sum_gradient(w, 7))
+    assert learner.grad[0].any()
+    learner = Algorithm(xor_of("mostafa", "3-4-2", {"limit": 0.5}, init=[[2, 3], [2, 3]]), np.random.default_rng(0), 1,
+                        lambda net: None, np.float64)  # fmt: skip
+    rng = np.random.default_rng(0)
+    for factor in (0.1, 50.0):
+        for grad in learner.grad:
+            grad[...] = factor * rng.normal(size=grad.shape)
+        before = [grad.sum(axis=0).T / 5 for grad in learner.grad]
+        learner.regularise(None, 5)
+        for grad, mean in zip(learner.grad, before, strict=True):
+            np.testing.assert_allclose(grad.sum(axis=0).T / 5, mostafa.limited(mean, 0.5))
+            assert (np.linalg.norm(mean) / mean.shape[1] > 0.5) == (factor == 50.0)
+
+
+def test_silent_neurons_pull_up_all_their_weights():
+    from s4nn_ref.algorithms.comsa import Algorithm
+
+    config = xor_of("comsa", "3-S2-4-S2-2", {"silence": 3})
+    learner = Algorithm(config, np.random.default_rng(0), 1, lambda net: None)
+    learner.network.rows[1][:, 1] = -1  # silent for every image
+    states = learner.network.forward(learner.network.encode(XOR))
+    learner.regularise(states, 4)
+    expected = sum(comsa.silence_gradient(t.ravel(), 5, 3) for t in states[2].t_post)
+    np.testing.assert_allclose(learner.grad[1].sum(axis=0).T, expected)
+    assert expected[1].tolist() == [-12] * 5
+    assert not learner.grad[0].any()
+
+
+def test_comsa_draws_its_initial_weights():
+    config = xor_of("comsa", "3-S10-400-S10-10")
+    from s4nn_ref.algorithms.comsa import Algorithm
+
+    rows = Algorithm(config, np.random.default_rng(0), 1, lambda net: None).network.rows
+    sigma = math.sqrt(2 / (400 + 10 + 10))
+    np.testing.assert_allclose(rows[0][:, 0], np.arange(1, 11) / 11, rtol=1e-6)
+    assert rows[3].shape == (410, 10)
+    assert rows[3][:400].mean() / sigma == pytest.approx(-0.275, abs=0.05)
+    assert rows[3][400:].mean() / sigma == pytest.approx(7.84, abs=0.3)
+    assert rows[3][:400].std() == pytest.approx(sigma, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"network": {"structure": "784-20-10"}}, "pulses before every dense layer"),
+        ({"network": {"structure": "784-S2-10", "init": [[0, 1], [0, 1]]}}, "draws its initial weights itself"),
+        ({"network": {"structure": "784-S2-10"}, "data": {"encoding": "binary"}}, 'data.encoding = "eq1"'),
+        ({"network": {"structure": "784-S2-10", "collapse": [2, 1, 1]}}, "a constant threshold"),
+    ],
+)
+def test_an_experiment_that_comsa_would_not_follow(changes, says):
+    with pytest.raises(InputError, match=says):
+        config_of_dict({"learning": {"algorithm": "comsa"}, **changes})
+
+
+SYSTEM_TOML = """
+[network]
+structure = "784-{structure}"
+t_max = 1
+v_th = 1
+{init}
+
+[data]
+dataset = "tiny"
+validation = 40
+{encoding}
+
+[learning]
+algorithm = "{algorithm}"
+
+[optimiser]
+eta = {eta}
+
+[training]
+epochs = 3
+batch = 10
+"""
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "values"),
+    [
+        ("relpsp", {"structure": "30-10", "init": "init = [[0, 0.05], [-0.1, 0.4]]", "encoding": "", "eta": 0.002}),
+        ("mostafa", {"structure": "30-10", "init": "init = [[0, 0.01], [0, 0.3]]", "encoding": 'encoding = "binary"',
+                     "eta": 0.002}),
+        ("comsa", {"structure": "S5-30-S5-10", "init": "", "encoding": "", "eta": "[0.05, 0.002, 0.05, 0.002]"}),
+    ],
+)  # fmt: skip
+def test_a_system_is_trained_evaluated_and_resumed(algorithm, values, s4nn, data_dir, tmp_path):
+    from s4nn_ref.app.record import read_record
+
+    toml, out = tmp_path / "system.toml", tmp_path / "run"
+    toml.write_text(SYSTEM_TOML.format(algorithm=algorithm, **values))
+    code, _, err = s4nn("train", toml, "--data", data_dir, "--out", out)
+    assert code == 0, err
+    record = read_record(out)
+    assert record["history"][-1]["cost"] < record["history"][0]["cost"]
+    assert s4nn("evaluate", out / "weights.npz", "--data", data_dir)[0] == 0
+    assert "S5" in s4nn("info", out / "weights.npz")[1] or algorithm != "comsa"
+    assert "is finished" in s4nn("train", toml, "--data", data_dir, "--out", out, "--resume")[1]
+    toml.write_text(toml.read_text().replace("t_max = 1", "t_max = 1\ndelay = 1"))
+    assert_refused(s4nn("train", toml, "--data", data_dir, "--out", tmp_path / "other"), "needs network.delay = 0")
