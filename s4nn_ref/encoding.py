@@ -50,7 +50,7 @@ def latencies(images: np.ndarray, t_max: float, encoding: str = "eq1", intensity
 
     images   : uint8 (B, H, W, C)
     encoding : "eq1", Eq. 1 without its brackets, black pixels silent (D33); or "binary", two times: z = exp(t) is 1 for
-               pixels of at least half the largest intensity, and 6 for the others (Mostafa 2018, D35)
+               pixels of at least half the largest intensity, and 6 for the others (Mostafa 2018, D37)
     Returns float64 (B, H, W, C), in the unit of t_max, or z; inf = no spike.
     Raises ValueError on arrays of another type or rank, and on another encoding.
     """

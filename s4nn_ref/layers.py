@@ -189,7 +189,7 @@ class Pool:
 
 class Pulses:
     """Synchronisation pulses: neurons beside those of the layer below that fire for every image, at times that are
-    learned (Comsa et al. 2020, D34).
+    learned (Comsa et al. 2020, D36).
 
     rows : (P, 1), the times; w : (1, 1, 1, P), the same memory
     """

@@ -2,7 +2,7 @@
 
 Tokens, separated by ``-``: ``64C3`` is a convolution of 64 maps with a 3x3 kernel (``64C3S2``: stride 2),
 ``P2`` spike-pooling over 2x2 windows with stride 2, ``10`` a fully connected layer of 10 neurons, ``S10`` ten
-synchronisation pulses beside the neurons of the layer below, for dense layers above (D34). A structure that
+synchronisation pulses beside the neurons of the layer below, for dense layers above (D36). A structure that
 starts with a number is a dense network and starts with the size of its input, as in ``784-400-10`` (section 3.1).
 """
 

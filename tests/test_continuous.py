@@ -267,7 +267,7 @@ def test_the_fast_engine_computes_one_model_in_integer_time_only():
 
 
 def test_two_input_times_by_hand():
-    """D35: z is 1 from half the largest intensity on, and 6 below."""
+    """D37: z is 1 from half the largest intensity on, and 6 below."""
     images = np.array([255, 128, 127, 0], np.uint8).reshape(1, 4, 1, 1)
     assert latencies(images, 1, "binary").ravel().tolist() == [1, 1, 6, 6]
     with pytest.raises(ValueError, match="in continuous time"):

@@ -2,7 +2,7 @@
 
 The neuron is neurons/alpha.py; pulses are the layers S10 of the structure, whose times are learned like weights.
 Outputs learn by the cross-entropy of a softmax over -t. A neuron that is silent for an image pulls up all its weights,
-whatever the error. Initial weights, and everything else, are those of the authors' program but for D34. Reference:
+whatever the error. Initial weights, and everything else, are those of the authors' program but for D36. Reference:
 reference/comsa.py.
 """
 

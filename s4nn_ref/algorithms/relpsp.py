@@ -1,7 +1,7 @@
 """ReL-PSP: spike-timing-dependent backpropagation with linear postsynaptic potentials (Zhang et al. 2022).
 
 The neuron is neurons/linear.py; its firing times are differentiated exactly, and the outputs learn by the cross-entropy
-of a softmax over -t / temperature. Settings are ours (D36). Reference: reference/relpsp.py.
+of a softmax over -t / temperature. Settings are ours (D38). Reference: reference/relpsp.py.
 """
 
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ class Settings:
 
     dataset    : "mnist", "fashion-mnist", "glyphs", or the name of a folder with IDX files
     validation : training images held out, to choose the epoch
-    encoding   : of pixels as firing times, Eq. 1 (D1), a step for each grey level (D26), or two times (D35); see
+    encoding   : of pixels as firing times, Eq. 1 (D1), a step for each grey level (D26), or two times (D37); see
                  encoding.py
     """
 

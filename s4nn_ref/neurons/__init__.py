@@ -11,6 +11,11 @@ have come: its causal set. A model is
     potential(sums, t)                 the membrane potential at time t, for peaks, pictures and tests
     integer                            whether firing times are integer steps
 
+and in continuous time, for the fast kernels of dense layers (kernels/continuous.py), whose models have two sums,
+
+    may_fire(sums, t_last, t_next, v_th)   whether the crossing may lie between t_last, the last input's time, and t_next:
+                                       a cheap test, of sums and times, that is true too often rather than too rarely
+
 The plain engine (kernels/plain.py) walks any model with one loop. Forward: add all inputs of one moment t_last, then
 ask for the crossing; accept it where t_last <= t_post < t_next, the moment of the next inputs; else go on; none
 accepted: silent. Backward: over the causal set of a neuron that fired, grad += delta dt_dw and delta_pre += delta
@@ -18,5 +23,6 @@ dt_dt. In integer time a surrogate multiplies delta, and silent neurons may lear
 not. `collapse`, `exceeds` and `delay` of a network are for integer time.
 
 The functions are plain Python that numba can compile. A model is used by the algorithm that names it as its `neuron`
-(s4nn_ref/algorithms/__init__.py), in networks with engine = "plain"; the fast engine computes the step model alone.
+(s4nn_ref/algorithms/__init__.py). In integer time the fast engine computes the step model alone; others have
+engine = "plain".
 """

@@ -2,7 +2,7 @@
 
 An input spike starts a postsynaptic potential that rises linearly for ever: V_j(t) = sum_i w_ji max(0, t - t_i). V
 reaches the threshold at a time that is a formula of the inputs before it, and that formula is differentiated: nothing
-is smoothed. Source: Zhang et al. 2022; the settings are ours (D36). mostafa.py and comsa.py use the same loops with
+is smoothed. Source: Zhang et al. 2022; the settings are ours (D38). mostafa.py and comsa.py use the same loops with
 other formulas. Letters as in ds4nn.py: j postsynaptic, i presynaptic; w (M, n) per layer; inf is silent. One image at a
 time. NumPy only.
 """
