@@ -5,7 +5,7 @@ import signal
 import numba
 import numpy as np
 import pytest
-from conftest import TINY, online_toml
+from conftest import TARGETS, TINY, online_toml
 
 from s4nn_ref.app.record import RECORD_FORMAT
 from s4nn_ref.app.session import Options, train
@@ -29,7 +29,7 @@ def training(data_dir, tiny_toml):
 
 def with_loss(text: str, loss: str) -> str:
     """An experiment with another loss of default keys."""
-    return text.replace("lam = 30\nhinge = true", f'loss = "{loss}"')
+    return text.replace(TARGETS, f'loss = "{loss}"')
 
 
 def tiny_with(loss: str, rule: str) -> str:
@@ -208,7 +208,7 @@ def test_it_learns(training, tmp_path, tiny_toml, name):
     ],
 )
 def test_every_loss_trains_a_network_without_hidden_layer(training, tmp_path, tiny_toml, loss, reached):
-    text = TINY.replace("lam = 30\nhinge = true", f"loss = {loss}").replace("[0.4, 0.2, 0.02]", "0.2")
+    text = TINY.replace(TARGETS, f"loss = {loss}").replace("[0.4, 0.2, 0.02]", "0.2")
     text = text.replace("8C3-P2-8C3-P2-10", "784-10").replace("[[-60, 80], [-30, 30], [-2, 2]]", "[[-2, 2]]")
     tiny_toml.write_text(text)
     run = training(epochs=12)
