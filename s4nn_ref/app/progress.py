@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from numba.core import event
 from tqdm import tqdm
@@ -15,27 +15,34 @@ _PATIENCE = 2.0  # seconds that nobody asks about
 
 
 class CompilationNotice(event.Listener):
-    """Says once, on stderr, that kernels are being compiled, where nothing comes back for a while because of that.
+    """Says once that kernels are being compiled, where nothing comes back for a while because of that.
 
     numba tells it when a compilation begins: not where machine code is found in the cache. `close` when something has
-    come back.
+    come back. stream : where to write
     """
 
-    def __init__(self):
-        self.timer, self.open = None, True
+    def __init__(self, stream):
+        self.stream = stream
+        self.timer, self.compiling, self.open = None, 0, True
         event.register("numba:compile", self)
 
     def on_start(self, event):
+        self.compiling += 1
         if self.timer is None:
             self.timer = threading.Timer(_PATIENCE, self._tell)
             self.timer.daemon = True
             self.timer.start()
 
-    def on_end(self, event): ...
+    def on_end(self, event):
+        self.compiling -= 1
 
     def _tell(self) -> None:
+        if not self.compiling:  # it took no time; the next compilation may
+            self.timer = None
+            return
         often = "once after an installation or update" if folder() else "no folder can be written to keep them"
-        tqdm.write(f"compiling the kernels, {often} (half a minute)", file=sys.stderr)
+        with suppress(BrokenPipeError), tqdm.external_write_mode():
+            print(f"compiling the kernels, {often} (half a minute)", file=self.stream, flush=True)
 
     def close(self) -> None:
         """No more to be said; may be called again."""
@@ -49,7 +56,7 @@ class CompilationNotice(event.Listener):
 @contextmanager
 def images_bar(images: int, title: str):
     """A bar over images, silent where stderr is no terminal; yields the function that advances it."""
-    notice = CompilationNotice()
+    notice = CompilationNotice(sys.stderr)  # stdout is for what was found
 
     def advance(n: int) -> None:
         notice.close()
@@ -78,7 +85,7 @@ class TerminalProgress(Progress):
     """One bar over all images of the run, with the time left, and a line per epoch."""
 
     def __init__(self, epochs: int, images: int, done: int):
-        self.epochs, self.deaf, self.notice = epochs, False, CompilationNotice()
+        self.epochs, self.deaf, self.notice = epochs, False, CompilationNotice(sys.stdout)
         self.bar = tqdm(
             total=epochs * images, initial=done, unit="img", unit_scale=True, smoothing=0.05, leave=False, disable=None
         )

@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,9 +165,9 @@ def _warn_of_few(config: Config, images: int) -> None:
     """Say so where the epoch is chosen on so few images that chance decides: an error of more than a point at 95 %."""
     if config.training.select == "best" and images and (error := math.sqrt(0.95 * 0.05 / images)) > 0.01:
         print(
-            f"s4nn: {images} validation images hardly tell epochs apart (one standard error at 95 % is "
+            f"{images} validation images hardly tell epochs apart (one standard error at 95 % is "
             f'{100 * error:.1f} points); raise data.validation, or set training.select = "last"',
-            file=sys.stderr,
+            flush=True,
         )
 
 
@@ -180,13 +179,13 @@ def _trained(training: Training, out: Path, options: Options, held: bool) -> boo
     if held and options.force:  # not before everything else has proved right
         for name in _OURS:
             (out / name).unlink(missing_ok=True)
-    _warn_of_few(config, len(validate.labels))
     images, begun = len(training.data.labels), f", from {training.start.file}" if training.start else ""
     print(
         f"{config.name}: {config.network.structure} on {config.data.dataset}, {images} training and "
         f"{len(validate.labels)} validation images, seed {config.training.seed}{begun}, into {out}",
         flush=True,
     )
+    _warn_of_few(config, len(validate.labels))
     progress = TerminalProgress(
         config.training.epochs, images, training.epoch * images + training.batch * training.presented
     )
