@@ -2,8 +2,8 @@
 
 A section belongs to a part of the program, which declares its keys: [network] network.py, [data] data/dataset.py,
 [learning] the chosen algorithm, [optimiser] training/optimisers.py, [augment] training/augmentation.py, [training]
-training/loop.py. Any other key is an error. Defaults are the paper's where it names a value; every other default is a
-number of docs/deviations.md.
+training/loop.py. Any other key is an error. Defaults are those with which a network of any structure learns (D34); the
+paper's values are named by experiments/mnist-literal.toml.
 """
 
 import tomllib
@@ -13,6 +13,7 @@ from pathlib import Path
 from s4nn_ref.algorithms import ALGORITHMS, SETTINGS
 from s4nn_ref.data.dataset import Settings as Data
 from s4nn_ref.errors import InputError
+from s4nn_ref.initial import initial_widths, learning_rates
 from s4nn_ref.network import Network
 from s4nn_ref.network import Settings as NetworkSettings
 from s4nn_ref.settings import choice, from_table, name_of, per_layer, to_table
@@ -97,6 +98,7 @@ def _expanded(settings, where: str, tokens: list[str], structure: str):
 def config_of_dict(tables: dict, name: str = "") -> Config:
     """An experiment from nested dictionaries, as `Config.as_dict` or a TOML parser gives them.
 
+    Initial weights and learning rates that are "auto" become numbers here, so that records hold what was used.
     Raises InputError on an unknown, missing, ill-typed or impossible key.
     """
     t = from_table(_Tables, {"name": name, **tables})
@@ -106,18 +108,25 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
     if not algorithm.uses_optimiser and "optimiser" in tables:
         named = name_of(learning.algorithm, SETTINGS)
         raise InputError(f'optimiser: algorithm "{named}" updates weights by itself; its keys stand in [learning]')
-    for low, high in network.init:
-        if low > high:
-            raise InputError(f"network.init = {network.init!r}: expected pairs [low, high] with low <= high")
     if network.collapse[0] < network.collapse[1]:
         raise InputError(f"network.collapse = {network.collapse!r}: expected a value start >= end > 0, power > 0")
     specs = parse_structure(network.structure, network.input_shape, network.padding)
     tokens = [spec.token for spec in specs if spec.geometry]
     draws = getattr(algorithm, "draws_weights", False)
-    if draws and network.init:
+    if draws and network.init not in ("auto", ()):
         raise InputError("network.init: this algorithm draws its initial weights itself; remove the key")
-    if "init" not in t.network and not draws:
-        raise InputError("missing key network.init; see experiments/mnist.toml for an example")
+    widths = initial_widths([spec.geometry.receptive_field for spec in specs if spec.geometry], network.v_th)
+    if network.init == "auto":
+        if not (draws or algorithm.neuron.integer):
+            raise InputError(
+                "network.init is missing: in continuous time there is no rule for it; see experiments/relpsp.toml"
+            )
+        network = replace(network, init=() if draws else tuple((-width, width) for width in widths))
+    if getattr(rule, "eta", None) == "auto":
+        rule = replace(rule, eta=learning_rates(widths))
+    for low, high in network.init:
+        if low > high:
+            raise InputError(f"network.init = {network.init!r}: expected pairs [low, high] with low <= high")
     if len(network.init) != len(tokens) and not draws:
         raise InputError(
             f"network.init has {len(network.init)} ranges, but {network.structure} has {len(tokens)} weighted layers "

@@ -28,7 +28,8 @@ class Settings:
     """The network of an experiment: section [network].
 
     structure   : e.g. "64C3-P2-128C3-P2-10"
-    init        : (low, high) of each weighted layer's uniform initial weights, potential units (Table 1)
+    init        : (low, high) of each weighted layer's uniform initial weights, potential units (Table 1); "auto": see
+                  initial.py (D17)
     input_shape : (H, W, C)
     padding     : of convolutions
     t_max       : number of time steps, 0 .. t_max - 1; a neuron that holds t_max is silent (D3, D24)
@@ -42,7 +43,7 @@ class Settings:
     """
 
     structure: str
-    init: tuple[tuple[float, float], ...] = ()
+    init: tuple[tuple[float, float], ...] | Literal["auto"] = "auto"
     input_shape: tuple[int, int, int] = field(default=(28, 28, 1), metadata={"least": 1})
     padding: Literal["valid", "same"] = "valid"
     t_max: int = field(default=100, metadata={"least": 1, "most": 2**14 - 1})  # section 3.1

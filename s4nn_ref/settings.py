@@ -13,6 +13,7 @@ class, whose keys then belong to the same table. Keys that the chosen classes do
 import difflib
 import importlib
 import pkgutil
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
@@ -57,10 +58,15 @@ def name_of(value, registry: Mapping) -> str:
     return next(name for name in registry if registry[name] is type(value))
 
 
+_UNIONS = (types.UnionType, typing.Union)
+
+
 def _type_name(kind) -> str:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in args)
+    if origin in _UNIONS:
+        return " or ".join(_type_name(one) for one in args).replace("or one of", "or")
     if origin is tuple:
         return f"a list, each element {_type_name(args[0])}"
     names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", dict: "a table"}
@@ -71,6 +77,11 @@ def _value(value, kind, where: str):
     """value as a `kind`, or an InputError that names the key."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     bad = InputError(f"{where} = {value!r}: expected {_type_name(kind)}")
+    if origin in _UNIONS:  # a value, or a word in its place
+        other, word = args
+        if isinstance(value, str) and value not in typing.get_args(word):
+            raise bad
+        return value if isinstance(value, str) else _value(value, other, where)
     if origin is typing.Literal:
         if value not in args or isinstance(value, bool):
             raise bad
@@ -106,7 +117,7 @@ _RANGES = {
 def _in_range(value, metadata, where: str):
     """value, whose every number lies in the range that a field's metadata gives, or an InputError."""
     ranges = [(sign, end, holds) for key, (sign, holds) in _RANGES.items() if (end := metadata.get(key)) is not None]
-    for number in value if isinstance(value, tuple) else (value,):
+    for number in value if isinstance(value, tuple) else () if isinstance(value, str) else (value,):
         if not all(holds(number, end) for _, end, holds in ranges):
             expected = " and ".join(f"{sign} {end:g}" for sign, end, _ in ranges)
             raise InputError(f"{where} = {value!r}: expected a value {expected}")

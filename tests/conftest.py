@@ -18,7 +18,8 @@ from s4nn_ref.app.record import read_record
 from s4nn_ref.data.glyphs import make_glyphs
 from s4nn_ref.data.idx import FILES
 
-TINY = """
+TARGETS = 'loss = "relative-targets"\nlam = 30\nhinge = true'
+TINY = f"""
 [network]
 structure = "8C3-P2-8C3-P2-10"
 init = [[-60, 80], [-30, 30], [-2, 2]]
@@ -29,8 +30,7 @@ dataset = "tiny"
 validation = 40
 
 [learning]
-lam = 30
-hinge = true
+{TARGETS}
 surrogate = "window"
 normalise = "none"
 
@@ -70,6 +70,7 @@ algorithm = "{algorithm}"
 
 [training]
 epochs = 3
+batch = 1
 order = "{order}"
 select = "last"
 """
@@ -111,7 +112,7 @@ def assert_refused(result, *words):
 
 def with_first_spike(text):
     """An experiment with another loss, and outputs that fire from the beginning: after two epochs TINY is silent."""
-    text = text.replace("lam = 30\nhinge = true", 'loss = "first-spike"\nnoise = 5\nfinal_potentials = 1')
+    text = text.replace(TARGETS, 'loss = "first-spike"\nnoise = 5\nfinal_potentials = 1')
     return text.replace("[-2, 2]", "[-8, 12]")
 
 

@@ -262,7 +262,8 @@ def learned_by(engine):
                 "structure": "4C3-P2-20-5", "input_shape": [8, 8, 1], "init": [[-20, 60], [-20, 30], [-30, 40]],
                 "t_max": 64, "v_th": 128, "engine": engine,
             },
-            "learning": {"surrogate": "window-silent", "lam": 8},
+            "learning": {"loss": "relative-targets", "surrogate": "window-silent", "lam": 8},
+            "optimiser": {"eta": 0.1},
             "training": {"batch": 6},
         }
     )  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
-from conftest import TINY, assert_refused
+from conftest import TARGETS, TINY, assert_refused
 
 from s4nn_ref import __version__
 from s4nn_ref.app.cli import EXAMPLES, main, parser
@@ -66,7 +66,7 @@ def test_evaluate_until_the_decision_gives_the_same_metrics(run_dir, s4nn, data_
         (("validation = 40", "validation = 300"), ["leaves no training image"]),
         (('dataset = "tiny"', 'dataset = "none"'), ["not found", "--data"]),
         (("rotation = 10", "rotation = -5"), ["augment.rotation"]),
-        (("lam = 30\nhinge = true", 'loss = "first-spike"\nlatency_penalty = -1'), ["learning.latency_penalty"]),
+        ((TARGETS, 'loss = "first-spike"\nlatency_penalty = -1'), ["learning.latency_penalty"]),
         (("hinge = true", "latency_penalty = 1"), ["learning.latency_penalty", 'learning.loss = "first-spike"']),
         (('"cosine"', '"cosine"\ndecay = 0.5'), ["optimiser.decay", 'optimiser.schedule = "step"']),
         (("[network]", 'name = "x"\n[network]'), ["called as its file"]),

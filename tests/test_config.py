@@ -23,12 +23,13 @@ def with_keys(tables, sections):
 
 
 def minimal(**sections):
-    return with_keys({"network": {"structure": "8C3-10", "init": [[0, 1], [0, 1]]}}, sections)
+    tables = {"network": {"structure": "8C3-10", "init": [[0, 1], [0, 1]]}, "learning": {"loss": "relative-targets"}}
+    return with_keys({**tables, "optimiser": {"schedule": "step"}}, sections)
 
 
 def online(algorithm, **sections):
     network = {"structure": "784-8-10", "init": [[0, 1], [0, 1]], "t_max": 256, "exceeds": True, "delay": 1}
-    return with_keys({"network": network, "learning": {"algorithm": algorithm}}, sections)
+    return with_keys({"network": network, "learning": {"algorithm": algorithm}, "training": {"batch": 1}}, sections)
 
 
 def refusal(table):
@@ -60,20 +61,18 @@ def test_one_eta_serves_all_layers():
     assert (config.learning.eta, config.learning.weight_decay) == ((0.3, 0.3), (0.1, 0.2))
 
 
-def test_defaults_are_the_papers():
+def test_values_of_the_paper_are_defaults_of_the_keys_that_it_has():
     config = config_of_dict(minimal())
-    learning, optimiser = config.learning, config.optimiser
-    assert (config.network.t_max, config.network.v_th, learning.loss.lam) == (100, 100.0, 10.0)
-    assert (config.algorithm, learning.surrogate, learning.normalise) == ("ds4nn", "fired", "none")
-    tables = config.as_dict()
-    assert (tables["optimiser"]["rule"], tables["optimiser"]["schedule"]) == ("adam", "step")
-    assert (optimiser.eta, optimiser.schedule.decay, optimiser.schedule.decay_every) == ((0.1, 0.1), 0.9, 5)
-    assert tables["learning"]["loss"] == "relative-targets"
+    schedule = config.optimiser.schedule
+    assert (config.network.t_max, config.network.v_th, config.learning.loss.lam) == (100, 100.0, 10.0)
+    assert (config.algorithm, config.learning.normalise) == ("ds4nn", "none")
+    assert (config.as_dict()["optimiser"]["rule"], schedule.decay, schedule.decay_every) == ("adam", 0.9, 5)
     assert (config.data.encoding, config.network.engine, config.network.collapse) == ("eq1", "fast", (1.0, 1.0, 1.0))
 
 
 def test_changed_keys_leave_the_rest_alone():
-    config = config_of_dict(minimal(learning={"loss": "first-spike", "noise": 3}), "x")
+    tables = minimal(learning={"loss": "first-spike", "noise": 3}, network={"init": "auto"}, optimiser={"eta": "auto"})
+    config = config_of_dict(tables, "x")
     other = config.changed("training", seed=7, epochs=None)
     assert (other.training.seed, other.training.epochs) == (7, config.training.epochs)
     assert other.changed("training", seed=config.training.seed) == config
@@ -127,7 +126,13 @@ def test_changed_keys_leave_the_rest_alone():
         (minimal(network={"collapse": [1.0, 0.0, 1.0]}), "network.collapse"),
         (minimal(network={"engine": "slow"}), 'network.engine = \'slow\': expected one of "fast", "plain"'),
         (minimal(network={"structure": "8C99-10"}), "larger than"),
-        ({"network": {"structure": "8C3-10"}}, "missing key network.init"),
+        (minimal(network={"init": "wide"}), "network.init = 'wide': expected a list, each element a list"),
+        (minimal(network={"init": "wide"}), 'or "auto"'),
+        (minimal(optimiser={"eta": "best"}), 'each element a number or "auto"'),
+        (minimal(optimiser={"rule": "sgd", "eta": "auto"}), "optimiser.eta = 'auto': expected a number"),
+        (minimal(optimiser={"rule": "muon", "eta": "auto"}), "optimiser.eta = 'auto': expected a number"),
+        (minimal(data={"validation": "all"}), "data.validation = 'all': expected a whole number or \"auto\""),
+        (minimal(data={"validation": -1}), "data.validation = -1: expected a value >= 0"),
         ({"network": {"init": [[0, 1]]}}, "missing key network.structure"),
         ({}, "missing key network"),
         ({"network": 3}, "expected a table"),
@@ -141,7 +146,7 @@ def test_bad_configurations_are_refused(table, says):
 FIRST_SPIKE, CROSS_ENTROPY, S4NN_TARGETS = (
     {"learning": {"loss": loss}} for loss in ("first-spike", "cross-entropy", "s4nn-targets")
 )
-SGD, MUON = ({"optimiser": {"rule": rule}} for rule in ("sgd", "muon"))
+SGD, MUON = ({"optimiser": {"rule": rule, "schedule": "step"}} for rule in ("sgd", "muon"))
 COSINE = {"optimiser": {"schedule": "cosine"}}
 
 
@@ -384,7 +389,7 @@ def test_keys_that_0_1_0_did_not_have_yet_may_be_missing():
         ({"rule": "sgd", "beta1": 0.3}, {"rule": "sgd", "momentum": 0.3, "schedule": "cosine"}),
         ({"rule": "muon", "beta2": 0.9}, {"rule": "muon", "beta2": 0.9, "schedule": "cosine"}),
         ({"schedule": "exponential", "decay": 0.7}, {"schedule": "exponential", "decay": 0.7}),
-        ({"schedule": "step", "decay": 0.7, "decay_every": 3}, {"decay": 0.7, "decay_every": 3}),
+        ({"schedule": "step", "decay": 0.7, "decay_every": 3}, {"schedule": "step", "decay": 0.7, "decay_every": 3}),
         ({"schedule": "constant", "decay": 0.7}, {"schedule": "constant"}),
     ],
 )

@@ -284,7 +284,7 @@ def test_the_document_learns_what_the_network_learns(engine):
                 "structure": "3C3-P2-10", "input_shape": [9, 9, 1], "init": [[-20, 60], [-10, 30]], "t_max": 20,
                 "engine": engine,
             },
-            "learning": {"lam": 3, "surrogate": "window-silent"},
+            "learning": {"loss": "relative-targets", "lam": 3, "surrogate": "window-silent"},
             "optimiser": {"rule": "sgd", "eta": eta, "schedule": "constant"},
         }
     )  # fmt: skip

@@ -186,7 +186,7 @@ def test_the_first_spike_loss_reaches_the_hidden_layers():
 def test_the_latency_penalty_of_an_experiment_reaches_its_training(tiny_toml):
     """D30: the same weights and images cost more where waiting does."""
     images, labels, costs = np.random.default_rng(5).integers(0, 256, (2, 28, 28, 1), np.uint8), np.arange(2), []
-    tiny = TINY.replace("lam = 30\nhinge = true\n", "")
+    tiny = TINY.replace('loss = "relative-targets"\nlam = 30\nhinge = true\n', "")
     for penalty in (0.0, 0.02):
         keys = f'[learning]\nloss = "first-spike"\nlatency_penalty = {penalty}'
         tiny_toml.write_text(tiny.replace("[learning]", keys))

@@ -83,6 +83,9 @@ class Algorithm:
             rows -= self.config.learning.speed * g.sum(axis=0) / len(labels)
         return cost, outputs.decisions() == labels
 
+    def start_from(self, parameters):
+        self.network.parameters[:] = parameters
+
     def parameters(self):
         return self.network.parameters
 

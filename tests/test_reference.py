@@ -55,7 +55,7 @@ def test_an_engine_ends_at_the_weights_of_the_document(digits, learned, engine):
     config = config_of_dict({
         "network": {"structure": STRUCTURE, "input_shape": [6, 6, 1], "init": [[0, 0]] * 2, "t_max": T_MAX,
                     "v_th": V_TH, "engine": engine},
-        "learning": {"lam": LAM, "surrogate": "window-silent"},
+        "learning": {"loss": "relative-targets", "lam": LAM, "surrogate": "window-silent"},
         "optimiser": {"rule": "sgd", "eta": ETA * T_MAX, "schedule": "constant"},
         "training": {"epochs": EPOCHS, "batch": 1, "order": "file"},
     })  # fmt: skip

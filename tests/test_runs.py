@@ -1,12 +1,14 @@
 """A training run as its user meets it: what it leaves in its folder, and what an interrupt or a full disk takes."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from s4nn_ref.app.record import read_record, read_responses
 from s4nn_ref.app.storage import read_weights
 from s4nn_ref.files import read_npz
 from s4nn_ref.metrics import metrics_of
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_train_leaves_weights_and_a_record(run_dir, s4nn, data_dir):
@@ -53,6 +57,90 @@ def test_an_output_folder_is_not_overwritten(run_dir, s4nn, firing_toml, data_di
     assert (run_dir / "weights.npz").read_bytes() == before
     assert s4nn(*train, "--force", "--seed", 1)[0] == 0
     assert (run_dir / "weights.npz").read_bytes() != before
+
+
+def test_another_start_is_another_run(run_dir, s4nn, firing_toml, data_dir, tmp_path):
+    """D35: what a run began from is in its record, and part of what it is."""
+    train = ("train", firing_toml, "--data", data_dir, "--epochs", 1, "--out", tmp_path / "more")
+    last = run_dir / "weights-last.npz"
+    code, out, err = s4nn(*train, "--init", last)
+    assert code == 0, err
+    assert "from weights-last.npz" in out
+    before, record = read_record(run_dir), read_record(tmp_path / "more")
+    digest = hashlib.sha256(read_weights(last)[0].parameters.tobytes()).hexdigest()
+    assert record["start"] == {"file": "weights-last.npz", "sha256": digest}
+    assert before["start"] is None
+    assert record["history"][0]["cost"] < before["history"][0]["cost"]  # it goes on where the other ended
+    assert "is finished" in s4nn(*train, "--init", last, "--resume")[1]
+    assert_refused(s4nn(*train, "--resume"), "began from weights-last.npz, not from random weights (--init)")
+    other = (*train[:-1], run_dir, "--epochs", 2, "--init", last, "--resume")
+    assert_refused(s4nn(*other), "began from random weights, not from weights-last.npz")
+    assert_refused(s4nn(*train, "--resume", "--init", run_dir / "weights.npy"), "weights.npy not found")
+
+
+def test_a_finished_run_says_how_to_go_on(run_dir, s4nn, firing_toml, data_dir):
+    train = ("train", firing_toml, "--data", data_dir, "--out", run_dir, "--resume", "--epochs")
+    words = f"training.epochs was 2, is 5; to train its network on: --init {run_dir / 'weights-last.npz'} --out OTHER"
+    assert_refused(s4nn(*train, 5), "is finished", words)
+    result = s4nn(*train, 5, "--seed", 1)
+    assert_refused(result, "another experiment", "training.epochs was 2, is 5")
+    assert "--init" not in result[2]
+
+
+def test_weights_of_another_structure_are_no_start(run_dir, s4nn, firing_toml, data_dir, tmp_path):
+    train = ("train", firing_toml, "--data", data_dir, "--out", tmp_path / "more", "--init", run_dir / "weights.npz")
+    for old, new in (("8C3-P2-10", "4C3-P2-10"), ("[network]", '[network]\npadding = "same"')):
+        firing_toml.write_text(with_first_spike(TINY).replace(old, new))
+        assert_refused(s4nn(*train), "weights.npz is a network 8C3-P2-8C3-P2-10", "must be the same")
+        assert not (tmp_path / "more").exists()
+
+
+def test_few_validation_images_are_told(s4nn, firing_toml, data_dir, tmp_path):
+    train = ("train", firing_toml, "--data", data_dir, "--epochs", 0, "--force", "--out", tmp_path / "run")
+    warning = "40 validation images hardly tell epochs apart (one standard error at 95 % is 3.4 points); raise "
+    assert warning + 'data.validation, or set training.select = "last"' in s4nn(*train)[1].splitlines()
+    text = with_first_spike(TINY)
+    firing_toml.write_text(text.replace("[training]", '[training]\nselect = "last"'))
+    assert "hardly" not in s4nn(*train)[1]
+    firing_toml.write_text(text.replace("validation = 40", "validation = 0"))  # the last epoch is the result
+    assert "hardly" not in s4nn(*train)[1]
+
+
+SLOW_KERNEL = """
+import sys, time
+from s4nn_ref.app import progress
+from s4nn_ref.kernels.compile import kernel
+
+progress._PATIENCE = float(sys.argv[1])
+
+@kernel
+def slow(x):
+    return x + 1
+
+with progress.images_bar(2, "evaluate") as advance:
+    slow(1)
+    time.sleep(1.5)
+    advance(1)
+print(len(progress.event._registered["numba:compile"]))
+"""
+
+
+def test_compilation_is_told_where_it_takes_time_and_not_from_the_cache(tmp_path):
+    """On stderr, once: not where the machine code is in the cache, nor for what is slow for another reason."""
+    (tmp_path / "slow.py").write_text(SLOW_KERNEL)
+
+    def told(cache, patience):
+        result = subprocess.run(
+            [sys.executable, tmp_path / "slow.py", patience], capture_output=True, text=True, check=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert result.stdout == "0\n"
+        return result.stderr.strip()
+
+    message = "compiling the kernels, once after an installation or update (half a minute)"
+    assert told(tmp_path / "cache", "0.01") == message
+    assert told(tmp_path / "cache", "0.01") == ""  # in the cache
+    assert told(tmp_path / "other", "1") == ""  # compiled in less; then something else took its time
 
 
 def leaves(value, path=""):

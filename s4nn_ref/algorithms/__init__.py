@@ -17,6 +17,9 @@ class Algorithm:
         (the algorithms here also take a dtype: float64 for tests)
     def learn(self, images, labels) -> (cost, right):
         learns from uint8 images (n, H, W, C) and labels (n,); cost of each image, and whether its decision was right
+    def start_from(self, parameters):
+        begins from the weights of a trained network, laid out as Network.parameters; called before the first `learn`;
+        raises InputError where that cannot be
     def parameters(self):            the weights to evaluate, laid out as Network.parameters
     def end_epoch(self, images, rng):  called between two epochs, of `images` images each
     def state(self) -> dict:         arrays of all that changes while learning: stored in checkpoints, filled in place

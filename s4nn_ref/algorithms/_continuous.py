@@ -71,6 +71,10 @@ class ContinuousAlgorithm:
         self.regularise(states, len(labels))
         return cost, outputs.decisions() == labels
 
+    def start_from(self, parameters: np.ndarray) -> None:
+        """Begin from the weights of a trained network, which are their own average."""
+        self.network.parameters[:] = self.optimiser.w_mean[:] = parameters
+
     def parameters(self) -> np.ndarray:
         """The moving average of the weights, or themselves without one (D13)."""
         return self.optimiser.average

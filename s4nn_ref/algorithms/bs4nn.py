@@ -102,6 +102,12 @@ class Algorithm:
             raise InputError(f"a factor of the signs became {self.factor.min():g}; lower learning.eta_factor")
         return result
 
+    def start_from(self, parameters: np.ndarray) -> None:
+        """Raises InputError: a trained network is signs and factors only."""
+        raise InputError(
+            "--init: the real-valued weights with which BS4NN learns are not in a weights file; leave --init out"
+        )
+
     def parameters(self) -> np.ndarray:
         """Weights as the network holds them: two values in each layer."""
         for rows, w, factor in zip(self.network.rows, self.w, self.factor, strict=True):

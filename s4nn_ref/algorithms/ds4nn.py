@@ -22,8 +22,8 @@ LOSSES = Registry("s4nn_ref.losses", "Loss")
 class Settings:
     """loss : of the output layer   surrogate : of dt/dV (D5)   normalise : Eq. 11 (D4)"""
 
-    loss: object = choice(LOSSES, "relative-targets")
-    surrogate: Literal["fired", "window", "window-silent"] = "fired"
+    loss: object = choice(LOSSES, "first-spike")
+    surrogate: Literal["fired", "window", "window-silent"] = "window"
     normalise: Literal["none", "signed-sum", "l1", "l2"] = "none"
 
 
@@ -68,6 +68,10 @@ class Algorithm:
         cost, error = learning.loss.error(outputs, labels)
         self.fused.backward(states, error, self.grad, learning.surrogate, learning.normalise)
         return cost, outputs.decisions() == labels
+
+    def start_from(self, parameters: np.ndarray) -> None:
+        """Begin from the weights of a trained network, which are their own average."""
+        self.network.parameters[:] = self.optimiser.w_mean[:] = parameters
 
     def parameters(self) -> np.ndarray:
         """The moving average of the weights, or themselves without one (D13)."""

@@ -102,6 +102,10 @@ class Algorithm:
             w *= w.dtype.type(factor)
         return result
 
+    def start_from(self, parameters: np.ndarray) -> None:
+        """Begin from the weights of a trained network."""
+        self.network.parameters[:] = parameters
+
     def parameters(self) -> np.ndarray:
         return self.network.parameters
 

@@ -18,6 +18,7 @@ examples:
   s4nn train experiments/demo.toml           train on the embedded digits, no data set needed
   s4nn train experiments/mnist-plus.toml     train on MNIST (found, or downloaded once)
   s4nn train experiments/mnist-plus.toml --resume
+  s4nn train more.toml --init runs/mnist-plus/seed0/weights-last.npz
   s4nn evaluate weights/mnist-plus.npz --json
   s4nn predict weights/mnist-plus.npz digit.png --invert --plot potentials.png
   s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz
@@ -222,6 +223,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--no-test", action="store_true", help="leave the test set unread (choices are made on validation images)"
+    )
+    p.add_argument(
+        "--init", type=Path, metavar="WEIGHTS.npz", help="start from a trained network of the same structure"
     )
     p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped (or start)")
     p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")

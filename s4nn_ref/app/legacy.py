@@ -7,7 +7,7 @@ from s4nn_ref.errors import InputError
 
 _LOSSES = {
     "target": {"loss": "relative-targets"},
-    "race": {"loss": "first-spike"},
+    "race": {"loss": "first-spike", "final_potentials": 0.0},
     "s4nn": {"loss": "s4nn-targets"},
     "mostafa": {"loss": "cross-entropy", "variable": "z"},
     "comsa": {"loss": "cross-entropy", "variable": "t"},

@@ -1,19 +1,72 @@
-"""Progress on a terminal (tqdm), and the line that every epoch leaves."""
+"""Progress on a terminal (tqdm), the line that every epoch leaves, and what to say while kernels are compiled."""
 
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 
+from numba.core import event
 from tqdm import tqdm
 
 from s4nn_ref.errors import mute
+from s4nn_ref.kernels.compile import folder
 from s4nn_ref.training.loop import Progress
+
+_PATIENCE = 2.0  # seconds that nobody asks about
+
+
+class CompilationNotice(event.Listener):
+    """Says once that kernels are being compiled, where nothing comes back for a while because of that.
+
+    numba tells it when a compilation begins: not where machine code is found in the cache. `close` when something has
+    come back. stream : where to write
+    """
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.timer, self.compiling, self.open = None, 0, True
+        event.register("numba:compile", self)
+
+    def on_start(self, event):
+        self.compiling += 1
+        if self.timer is None:
+            self.timer = threading.Timer(_PATIENCE, self._tell)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def on_end(self, event):
+        self.compiling -= 1
+
+    def _tell(self) -> None:
+        if not self.compiling:  # it took no time; the next compilation may
+            self.timer = None
+            return
+        often = "once after an installation or update" if folder() else "no folder can be written to keep them"
+        with suppress(BrokenPipeError), tqdm.external_write_mode():
+            print(f"compiling the kernels, {often} (half a minute)", file=self.stream, flush=True)
+
+    def close(self) -> None:
+        """No more to be said; may be called again."""
+        if self.open:
+            self.open = False
+            event.unregister("numba:compile", self)
+        if self.timer:
+            self.timer.cancel()
 
 
 @contextmanager
 def images_bar(images: int, title: str):
     """A bar over images, silent where stderr is no terminal; yields the function that advances it."""
+    notice = CompilationNotice(sys.stderr)  # stdout is for what was found
+
+    def advance(n: int) -> None:
+        notice.close()
+        bar.update(n)
+
     with tqdm(total=images, desc=title, unit="img", unit_scale=True, leave=False, disable=None) as bar:
-        yield bar.update
+        try:
+            yield advance
+        finally:
+            notice.close()
 
 
 def epoch_line(row: dict, epochs: int) -> str:
@@ -32,7 +85,7 @@ class TerminalProgress(Progress):
     """One bar over all images of the run, with the time left, and a line per epoch."""
 
     def __init__(self, epochs: int, images: int, done: int):
-        self.epochs, self.deaf = epochs, False
+        self.epochs, self.deaf, self.notice = epochs, False, CompilationNotice(sys.stdout)
         self.bar = tqdm(
             total=epochs * images, initial=done, unit="img", unit_scale=True, smoothing=0.05, leave=False, disable=None
         )
@@ -41,6 +94,7 @@ class TerminalProgress(Progress):
         self.bar.set_description(f"epoch {epoch}/{self.epochs}")
 
     def batch(self, images: int, cost: float, accuracy: float) -> None:
+        self.notice.close()
         if not self.bar.disable:
             self.bar.set_postfix_str(f"cost {cost:.4f}, accuracy {100 * accuracy:.1f} %", refresh=False)
             self.bar.update(images)
@@ -56,4 +110,5 @@ class TerminalProgress(Progress):
             mute(sys.stdout)
 
     def close(self) -> None:
+        self.notice.close()
         self.bar.close()

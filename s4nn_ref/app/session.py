@@ -1,5 +1,6 @@
 """The command `s4nn train`: from an experiment file to weights and a record in an output folder."""
 
+import math
 import os
 import time
 from contextlib import contextmanager
@@ -15,12 +16,12 @@ from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.progress import TerminalProgress, images_bar
 from s4nn_ref.app.record import environment, read_record, write_record
 from s4nn_ref.app.report import comparison_text
-from s4nn_ref.app.storage import write_weights
+from s4nn_ref.app.storage import read_weights, write_weights
 from s4nn_ref.config import Config, read_config
 from s4nn_ref.data.dataset import Dataset, check_fits, load
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import Responses, metrics_of, respond
-from s4nn_ref.training.loop import Training, split_validation
+from s4nn_ref.training.loop import Start, Training, held_out, split_validation
 
 _OURS = ("record.json", "checkpoint.npz", "weights.npz", "weights-last.npz", "responses.npz")
 
@@ -37,8 +38,22 @@ def _holds_a_run(out: Path, resume: bool, force: bool) -> bool:
     return held
 
 
-def _finished(out: Path, config: Config, limit: int | None) -> dict | None:
-    """The record of a finished run of this very experiment and these images in `out`, if there is one."""
+def _start(path: Path | None, config: Config) -> Start | None:
+    """The weights of --init. Raises InputError where they are of another structure than the experiment's."""
+    if path is None:
+        return None
+    network, needed = read_weights(path)[0], config.network_of()
+    if network.geometries != needed.geometries:
+        found, here = (f"{n.structure} on {'x'.join(map(str, n.input_shape))} images" for n in (network, needed))
+        raise InputError(
+            f"--init {path} is a network {found}, the experiment's is {here}, with padding {config.network.padding!r}: "
+            "they must be the same"
+        )
+    return Start(network.parameters, Path(path).name)
+
+
+def _finished(out: Path, config: Config, limit: int | None, start: Start | None) -> dict | None:
+    """The record of a finished run of this very experiment, images and start in `out`, if there is one."""
     if not (out / "record.json").exists():
         return None
     record = read_record(out)
@@ -52,6 +67,14 @@ def _finished(out: Path, config: Config, limit: int | None) -> dict | None:
     if record.get("limit") != limit:
         was_limit, asked = ("all images" if n is None else f"the first {n}" for n in (record.get("limit"), limit))
         changed.append(f"it saw {was_limit}, not {asked} (--limit)")
+    begun, asked = record.get("start") or {}, start.as_dict() if start else {}
+    if begun.get("sha256") != asked.get("sha256"):
+        names = [one.get("file", "random weights") for one in (begun, asked)]
+        changed.append(f"it began from {names[0]}, not from {names[1]} (--init)")
+    if changed == [f"training.epochs was {was['training']['epochs']}, is {now['training']['epochs']}"]:
+        raise InputError(
+            f"{out} is finished, {changed[0]}; to train its network on: --init {out / 'weights-last.npz'} --out OTHER"
+        )
     if was != now or changed:
         what = "; ".join(changed) or "another name"
         raise InputError(f"{out} holds a finished run of another experiment ({what}); use --force, or another --out")
@@ -99,6 +122,7 @@ class Options:
     no_test: bool = False
     resume: bool = False
     force: bool = False
+    init: Path | None = None
 
 
 def train(config_path: Path, options: Options = Options()) -> int:
@@ -106,17 +130,21 @@ def train(config_path: Path, options: Options = Options()) -> int:
     config = read_config(config_path).changed("training", seed=options.seed, epochs=options.epochs)
     config = config.changed("network", engine=options.engine)
     out = Path(options.out or Path("runs") / config.name / f"seed{config.training.seed}")
-    data_dir, limit, resume, force = options.data, options.limit, options.resume, options.force
-    held = _holds_a_run(out, resume, force)
-    if resume and (record := _finished(out, config, limit)):
+    data_dir, limit = options.data, options.limit
+    held = _holds_a_run(out, options.resume, options.force)
+    dataset, start = None, _start(options.init, config)
+    if config.data.validation == "auto":  # records hold the number
+        dataset = load(config.data.dataset, "train", data_dir)
+        config = config.changed("data", validation=held_out(config, len(dataset.labels)))
+    if options.resume and (record := _finished(out, config, limit, start)):
         print(f"{out} is finished")
         print(comparison_text([record]))
         return 0
     ran_with = environment()  # now: the checkout may change while a long run goes on
-    dataset = load(config.data.dataset, "train", data_dir)
+    dataset = dataset or load(config.data.dataset, "train", data_dir)
     test = None if options.no_test else load(config.data.dataset, "test", data_dir)
     learn, validate = split_validation(dataset, config)
-    training = Training(config, learn.head(limit), validate)
+    training = Training(config, learn.head(limit), validate, start)
     if test:
         check_fits(test, training.evaluated)
     with _alone_in(out):
@@ -127,9 +155,20 @@ def train(config_path: Path, options: Options = Options()) -> int:
             return 0
         content, responses = _judged(training, test)
         whole = {"environment": ran_with, "dataset_sha256": {"train": dataset.sha256, "test": test.sha256}}
-        write_record(out, config, {**whole, "limit": limit, **content}, responses, test.labels)
+        whole |= {"limit": limit, "start": start and start.as_dict()}
+        write_record(out, config, {**whole, **content}, responses, test.labels)
     print(comparison_text([read_record(out)]))
     return 0
+
+
+def _warn_of_few(config: Config, images: int) -> None:
+    """Say so where the epoch is chosen on so few images that chance decides: an error of more than a point at 95 %."""
+    if config.training.select == "best" and images and (error := math.sqrt(0.95 * 0.05 / images)) > 0.01:
+        print(
+            f"{images} validation images hardly tell epochs apart (one standard error at 95 % is "
+            f'{100 * error:.1f} points); raise data.validation, or set training.select = "last"',
+            flush=True,
+        )
 
 
 def _trained(training: Training, out: Path, options: Options, held: bool) -> bool:
@@ -140,12 +179,13 @@ def _trained(training: Training, out: Path, options: Options, held: bool) -> boo
     if held and options.force:  # not before everything else has proved right
         for name in _OURS:
             (out / name).unlink(missing_ok=True)
-    images = len(training.data.labels)
+    images, begun = len(training.data.labels), f", from {training.start.file}" if training.start else ""
     print(
         f"{config.name}: {config.network.structure} on {config.data.dataset}, {images} training and "
-        f"{len(validate.labels)} validation images, seed {config.training.seed}, into {out}",
+        f"{len(validate.labels)} validation images, seed {config.training.seed}{begun}, into {out}",
         flush=True,
     )
+    _warn_of_few(config, len(validate.labels))
     progress = TerminalProgress(
         config.training.epochs, images, training.epoch * images + training.batch * training.presented
     )

@@ -16,13 +16,13 @@ class Settings:
     """What is learned: section [data].
 
     dataset    : "mnist", "fashion-mnist", "glyphs", or the name of a folder with IDX files
-    validation : training images held out, to choose the epoch
+    validation : training images held out, to choose the epoch; "auto": a tenth of them, at most 5000 (D19)
     encoding   : of pixels as firing times, Eq. 1 (D1), a step for each grey level (D26), or two times (D37); see
                  encoding.py
     """
 
     dataset: str = "mnist"
-    validation: int = field(default=5000, metadata={"least": 0})
+    validation: int | Literal["auto"] = field(default="auto", metadata={"least": 0})
     encoding: Literal["eq1", "intensity", "binary"] = "eq1"
 
 

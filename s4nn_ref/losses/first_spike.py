@@ -78,8 +78,8 @@ class Loss:
     latency_penalty  : what a step of waiting costs, nats (D30)
     """
 
-    noise: float = field(default=10.0, metadata={"above": 0})
-    final_potentials: float = field(default=0.0, metadata={"least": 0})
+    noise: float = field(default=5.0, metadata={"above": 0})
+    final_potentials: float = field(default=1.0, metadata={"least": 0})
     latency_penalty: float = field(default=0.0, metadata={"least": 0})
 
     def error(self, outputs, labels) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ have come: its causal set. A model is
 
 and in continuous time, for the fast kernels of dense layers (kernels/continuous.py), whose models have two sums,
 
-    may_fire(sums, t_last, t_next, v_th)   whether the crossing may lie between t_last, the last input's time, and t_next:
-                                       a cheap test, of sums and times, that is true too often rather than too rarely
+    may_fire(sums, t_last, t_next, v_th)   whether the crossing may lie between t_last, the last input's time, and
+                                       t_next: a cheap test that is true too often rather than too rarely
 
 The plain engine (kernels/plain.py) walks any model with one loop. Forward: add all inputs of one moment t_last, then
 ask for the crossing; accept it where t_last <= t_post < t_next, the moment of the next inputs; else go on; none

@@ -19,7 +19,7 @@ def write(path: Path, identity: dict, progress: dict, arrays: dict[str, np.ndarr
 def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> dict:
     """The progress of a run of this identity; fills its arrays in place.
 
-    Raises InputError on a file that is cut, of another release, of another experiment or of other images.
+    Raises InputError on a file that is cut, of another release, experiment or start, or of other images.
     """
     stored, meta = read_npz(path)
     if meta.get("format") != FORMAT:
@@ -40,6 +40,11 @@ def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> dict:
             )
     if (meta["images"], meta["sha256"]) != (now["images"], now["sha256"]):
         raise InputError(f"{path} was trained on other images ({meta['images']}); use the same --data and --limit")
+    begun, asked = meta.get("start") or {}, now["start"] or {}
+    if begun.get("sha256") != asked.get("sha256"):
+        names = [start.get("file", "random weights") for start in (begun, asked)]
+        same = "give the same --init" if begun else "leave --init out"
+        raise InputError(f"{path} began from {names[0]}, not from {names[1]}; {same}, or use --force or another --out")
     for key, target in arrays.items():
         if key not in stored or stored[key].shape != target.shape:
             raise InputError(f"{path} is damaged: {key} is missing or of the wrong size; start anew with --force")

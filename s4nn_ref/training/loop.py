@@ -4,6 +4,7 @@ Every random draw of an update comes from a generator seeded by (seed, purpose, 
 stands is two integers and a resumed run repeats the uninterrupted one to the bit.
 """
 
+import hashlib
 import signal
 import time
 from contextlib import contextmanager
@@ -31,19 +32,25 @@ class Settings:
     batch  : images per update
     order  : of the images of an epoch: shuffled, as in the file, or sampled with replacement
     seed   : of initial weights, split, order and augmentation
-    select : which weights are the run's result, of the last epoch or of the best validation accuracy (D19)
+    select : which weights are the run's result: of the last epoch, or of the last one that is as good on the
+             validation images as the best before it, but for one image (D19)
     """
 
     epochs: int = field(default=20, metadata={"least": 0})
-    batch: int = field(default=1, metadata={"least": 1})
+    batch: int = field(default=16, metadata={"least": 1})
     order: Literal["shuffled", "file", "with-replacement"] = "shuffled"
     seed: int = field(default=0, metadata={"least": 0})
     select: Literal["best", "last"] = "best"
 
 
+def held_out(config, n: int) -> int:
+    """How many of n training images are validation images: data.validation, or a tenth of them, at most 5000 (D19)."""
+    return min(n // 10, 5000) if config.data.validation == "auto" else config.data.validation
+
+
 def split_validation(dataset: Dataset, config) -> tuple[Dataset, Dataset]:
     """Training and validation images: a random cut that depends only on the seed."""
-    n = config.data.validation
+    n = held_out(config, len(dataset.labels))
     if n >= len(dataset.labels):
         raise InputError(
             f"data.validation = {n} leaves no training image of the {len(dataset.labels)} of {dataset.name}; lower it"
@@ -73,6 +80,21 @@ def deferred_interrupt():
             signal.signal(number, old)
 
 
+@dataclass(frozen=True)
+class Start:
+    """Weights of a trained network, from which a run begins instead of from random ones (D35).
+
+    parameters : as Network.parameters   file : the name of their file
+    """
+
+    parameters: np.ndarray
+    file: str
+
+    def as_dict(self) -> dict:
+        """What a record and a checkpoint say of it."""
+        return {"file": self.file, "sha256": hashlib.sha256(self.parameters.tobytes()).hexdigest()}
+
+
 class Progress:
     """What a training run tells while it works; this one is silent."""
 
@@ -100,11 +122,16 @@ class Training:
     config   : the experiment
     data     : training images, validation removed
     validate : validation images (may be empty)
+    start    : weights to begin from; None: random ones
+    Raises
+    ------
+    InputError : images that do not fit the network, or an algorithm that cannot begin from `start`
     """
 
     config: object  # config.Config
     data: Dataset
     validate: Dataset
+    start: Start | None = None
     epoch: int = 0  # finished epochs
     batch: int = 0  # finished calls of Algorithm.learn in the current one
     running: Running = field(default_factory=Running)
@@ -118,6 +145,8 @@ class Training:
         self.algorithm = kind(
             c, rng, self.batches, lambda net: Optimiser(c.optimiser, net, self.batches, c.training.epochs)
         )
+        if self.start:
+            self.algorithm.start_from(self.start.parameters)
         self.evaluated = c.network_of()
         for part in (self.data, self.validate):
             check_fits(part, self.evaluated)
@@ -155,7 +184,7 @@ class Training:
         return self.batch == self.batches
 
     def close_epoch(self) -> dict:
-        """Validate, append the epoch's row to the history, remember the weights if they are the best so far."""
+        """Validate, append the epoch's row to the history, remember the weights if they are to be the result."""
         parameters = self.algorithm.parameters()
         r = self.running
         row = {
@@ -172,7 +201,7 @@ class Training:
             found = metrics_of(responses, self.validate.labels)
             row["validation"] = {key: value for key, value in found.items() if key not in ("aft", "n")}
         self.history.append(row)
-        if self.config.training.select == "last" or self._is_best(row):
+        if self.config.training.select == "last" or self._is_taken():
             self.best[:] = parameters
             self.best_epoch = row["epoch"]
         if row["epoch"] < self.config.training.epochs:
@@ -182,12 +211,13 @@ class Training:
         self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
         return row
 
-    def _is_best(self, row: dict) -> bool:
-        """Whether an epoch's validation accuracy is above that of the best so far; always, without validation."""
-        if "validation" not in row or not self.best_epoch:
+    def _is_taken(self) -> bool:
+        """Whether the last epoch has as many validation images right as the best one, or one fewer; always, without
+        validation (D19)."""
+        if not (n := len(self.validate.labels)):
             return True
-        best = self.history[self.best_epoch - 1]
-        return row["validation"]["accuracy_strict"] > best["validation"]["accuracy_strict"]
+        right = [round(row["validation"]["accuracy_strict"] * n) for row in self.history]
+        return right[-1] >= max(right) - 1
 
     # ---------------------------------------------------------------------------------------------- checkpoints
 
@@ -214,7 +244,12 @@ class Training:
 
     def _identity(self) -> dict:
         """What must be the same for a run to go on."""
-        return {"config": self.config.as_dict(), "images": len(self.data.labels), "sha256": list(self.data.sha256)}
+        return {
+            "config": self.config.as_dict(),
+            "images": len(self.data.labels),
+            "sha256": list(self.data.sha256),
+            "start": self.start and self.start.as_dict(),
+        }
 
     def run(self, path: Path, progress: Progress) -> bool:
         """Train to the end, saving after every epoch; returns False where it was interrupted, its state saved."""

@@ -7,6 +7,7 @@ Sources: Eq. 8 and section 4 of the paper ("Adam's optimizer", "SGD"); Kingma an
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numba
 import numpy as np
@@ -24,22 +25,24 @@ _PER_LAYER, _SHARE = {"least": 0, "per_layer": True}, {"least": 0, "below": 1}
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam, with decoupled weight decay. eta, weight_decay : one value, or one per weighted layer; ema : decay of the
-    moving average of the weights, which is what is evaluated (0: none; D13)."""
+    """Adam, with decoupled weight decay. eta, weight_decay : one value, or one per weighted layer; eta "auto": see
+    initial.py (D34); ema : decay of the moving average of the weights, which is what is evaluated (0: none; D13)."""
 
-    eta: tuple[float, ...] = field(default=(0.1,), metadata=_PER_LAYER)  # Table 1
+    eta: tuple[float, ...] | Literal["auto"] = field(default="auto", metadata=_PER_LAYER)
     beta1: float = field(default=0.9, metadata=_SHARE)  # Kingma and Ba 2015
     beta2: float = field(default=0.999, metadata=_SHARE)
     eps: float = field(default=1e-8, metadata={"above": 0})
     weight_decay: tuple[float, ...] = field(default=(0.0,), metadata=_PER_LAYER)
     ema: float = field(default=0.0, metadata=_SHARE)
-    schedule: object = choice(SCHEDULES, "step")
+    schedule: object = choice(SCHEDULES, "cosine")
 
 
 @dataclass(frozen=True)
 class Muon(Adam):
     """Hidden layers move along the polar factor of their momentum, eta being the root mean square of a weight's change;
     the output layer as Adam does, with the same beta1 (D31)."""
+
+    eta: tuple[float, ...] = field(default=(0.1,), metadata=_PER_LAYER)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Sgd:
     momentum: float = field(default=0.0, metadata=_SHARE)
     weight_decay: tuple[float, ...] = field(default=(0.0,), metadata=_PER_LAYER)
     ema: float = field(default=0.0, metadata=_SHARE)
-    schedule: object = choice(SCHEDULES, "step")
+    schedule: object = choice(SCHEDULES, "cosine")
 
 
 RULES = {"adam": Adam, "sgd": Sgd, "muon": Muon}
