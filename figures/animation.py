@@ -42,7 +42,10 @@ def frames(run: Run) -> list[Image.Image]:
     states = network.forward(encode(image[None], t_max, run.encoding))
     convolutions = [(spec.token, states[i]) for i, spec in enumerate(network.specs, 1) if spec.kind == "conv"]
     pictures, threshold = [], network.output_threshold()
-    for step in range(min(p.decision_time + AFTER, t_max - 1) + 1):
+    last = min(p.decision_time + AFTER, t_max - 1)
+    shown = p.potentials[: last + 1]
+    limits = 1.05 * min(shown.min(), 0), 1.05 * max(shown.max(), threshold.max())
+    for step in range(last + 1):
         figure = Figure(figsize=(PAGE, 2.3), dpi=110, layout="constrained")
         grid = figure.subplots(1, 2 + len(convolutions), width_ratios=(1,) * (1 + len(convolutions)) + (1.4,))
         show_image(grid[0], np.where(states[0].t_post[0] <= step, image, 0))
@@ -59,7 +62,7 @@ def frames(run: Run) -> list[Image.Image]:
         label_classes(grid[-1].yaxis, run.classes, 1.5)
         grid[-1].invert_yaxis()
         decided = f"decided: {run.classes[p.label]}" if step >= p.decision_time else "output potentials"
-        grid[-1].set(xlim=(min(p.potentials.min(), 0) * 1.05, threshold.max() * 1.3), title=decided)
+        grid[-1].set(xlim=limits, title=decided)
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=figure.dpi)
         pictures.append(Image.open(buffer).convert("RGB"))
@@ -89,11 +92,9 @@ def write(run: Run, out: Path) -> None:
     pictures = [picture.quantize(palette=colors, dither=Image.Dither.NONE) for picture in frames(run)]
     duration = [120] * (len(pictures) - 1) + [2500]
     path = out / f"animation{'-fashion' if run.dataset == 'fashion-mnist' else ''}.gif"
-    buffer = BytesIO()
-    pictures[0].save(
-        buffer, format="gif", save_all=True, append_images=pictures[1:], duration=duration, loop=0, optimize=False
-    )
-    write_atomically(path, buffer.getvalue())
+    film, keys = BytesIO(), {"duration": duration, "loop": 0, "optimize": False}
+    pictures[0].save(film, "GIF", save_all=True, append_images=pictures[1:], **keys)
+    write_atomically(path, film.getvalue())
     print(path)
 
 

@@ -65,8 +65,8 @@ def draw(run: Run) -> Figure:
     right.set_title(f"{wrong[-1]:.2f} % wrong with {c.spikes[-1]:.0f} spikes")
     for axes in (left, right):
         # down to half of the fewest wrong answers, and to half an image where none is wrong
-        axes.set(yscale="log", ylim=(0.5 * max(wrong.min(), 100 / n), 110))
-        percent_axis(axes.yaxis)
+        axes.set_ylim(0.5 * max(wrong.min(), 100 / n), 110)
+        percent_axis(axes)
         axes.grid()
     return figure
 

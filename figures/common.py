@@ -142,11 +142,15 @@ def show_image(axes, image: np.ndarray) -> None:
         axes.imshow(image.mean(axis=2), cmap="gray_r", vmin=0, vmax=255)
 
 
-def percent_axis(axis) -> None:
-    """Plain numbers at 1, 2, 5, 10, ... of a logarithmic axis."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(NullFormatter())
+def percent_axis(axes) -> None:
+    """A logarithmic y axis with plain numbers at 1, 2, 5, 10, ..., and long enough to bear some of them."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 4 * low:
+        axes.set_ylim(low / 2, 2 * high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def label_classes(axis, classes: tuple[str, ...], inches: float) -> None:
@@ -173,9 +177,9 @@ def save(figure: Figure, name: str, out: Path) -> None:
     """Write NAME.png and NAME.pdf, and say where."""
     # without the date, the same figure gives the same file
     for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):
-        buffer = BytesIO()
-        figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata)
-        write_atomically(out / f"{name}.{kind}", buffer.getvalue())
+        drawn = BytesIO()
+        figure.savefig(drawn, format=kind, bbox_inches="tight", metadata=metadata)
+        write_atomically(out / f"{name}.{kind}", drawn.getvalue())
     print(f"{out / name}.png, .pdf")
 
 

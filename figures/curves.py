@@ -26,8 +26,8 @@ def draw(run: Run) -> Figure:
     error.plot(epoch, 100 - 100 * of("accuracy_strict"), color=BLUE, label="validation", **mark)
     error.plot(epoch, first_spike, color=RED, ls=":", label="validation, first spike", **mark)
     error.axvline(run.record["selected"]["epoch"], color="0.6", lw=0.8)
-    error.set(ylabel="wrong (%)", yscale="log", title=run.title)
-    percent_axis(error.yaxis)
+    error.set(ylabel="wrong (%)", title=run.title)
+    percent_axis(error)
     error.legend(frameon=False)
     silent.plot(epoch, 100 * of("silent"), color=GREEN, label="silent", **mark)
     silent.plot(epoch, 100 * of("tied"), color=ORANGE, ls="--", label="tied", **mark)
@@ -37,6 +37,8 @@ def draw(run: Run) -> Figure:
     spikes.set(ylabel="spikes, mean over images", ylim=(0, None), title="until the decision (MRN)")
     for axes in (error, silent, spikes):
         axes.set(xlabel="epoch")
+        if len(epoch) == 1:
+            axes.set_xlim(epoch[0] - 1, epoch[0] + 1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid()
     return figure

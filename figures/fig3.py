@@ -42,7 +42,7 @@ def draw(run: Run) -> Figure:
     show_image(axes["image"], image)
     axes["image"].set(title=f"test image {index}")
     show_image(axes["used"], np.where(used, image, 0))
-    axes["used"].set(title=f"seen until t = {p.decision_time}")
+    axes["used"].set(title=f"seen until t = {p.decision_time}" if p.fired else "seen: all of it")
     for name in ("image", "used"):
         axes[name].set(xticks=[], yticks=[])
         axes[name].spines[:].set_visible(True)
@@ -54,7 +54,8 @@ def draw(run: Run) -> Figure:
     steps = np.arange(t_max)
     late = steps > p.decision_time
     axes["raster"].bar(steps[~late], counts[~late], width=1.0, align="edge", color=BLACK, label="used")
-    axes["raster"].bar(steps[late], counts[late], width=1.0, align="edge", color="0.75", label="not needed")
+    if late.any():
+        axes["raster"].bar(steps[late], counts[late], width=1.0, align="edge", color="0.75", label="not needed")
     axes["raster"].set(xlim=(0, t_max), xlabel="time (steps)", ylabel="input spikes")
     axes["raster"].legend(frameon=False, ncols=2)
     axes["raster"].set_title(f"{int(used.sum())} of {len(times)} input spikes used")

@@ -35,6 +35,8 @@ def draw(run: Run) -> Figure:
             axes.set(yscale="log", ylim=10.0 ** np.array([np.floor(ends[0]), np.ceil(ends[1])]))
             axes.yaxis.set_major_locator(LogLocator(numticks=4))
             axes.yaxis.set_minor_locator(NullLocator())
+        else:
+            axes.set_yticks([])
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         spot = {"xy": (0.96, 0.75), "xycoords": "axes fraction", "ha": "right", "fontsize": 8}

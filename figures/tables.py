@@ -5,8 +5,8 @@ python figures/tables.py [--results DIR] [--out DIR]
 
 import argparse
 import csv
+import io
 import sys
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ def write(name: str, title: str, rows: list[list[str]], out: Path, note: str = "
     """Write rows, the head first, as NAME.md with a title and a note, and as NAME.csv, and say where."""
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     lines.insert(1, "|" + "---|" * len(rows[0]))
-    page, sheet = "\n".join([f"# {title}", "", *lines, "", *([note, ""] if note else [])]), StringIO(newline="")
+    page, sheet = "\n".join([f"# {title}", "", *lines, "", *([note, ""] if note else [])]), io.StringIO(newline="")
     csv.writer(sheet).writerows(rows)
     write_atomically(out / f"{name}.md", page.encode())
     write_atomically(out / f"{name}.csv", sheet.getvalue().encode())

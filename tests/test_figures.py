@@ -218,6 +218,9 @@ def check_mistakes(figure, one):
         lines = {line.get_label(): line.get_ydata() for line in trace.lines}
         np.testing.assert_allclose(lines["decision"], v[index, :, answers[index]], atol=1e-3)
         np.testing.assert_allclose(lines["right class"], v[index, :, one.labels[index]], atol=1e-3)
+        low, high = trace.get_ylim()
+        told = np.concatenate([lines["decision"], lines["right class"]])
+        assert low <= told.min() <= told.max() <= high
         leads.append(lines["decision"][-1] - lines["right class"][-1])
     assert leads == sorted(leads, reverse=True)
 
@@ -289,7 +292,7 @@ def spoil(artist):
         ("filters", lambda axes: axes[0].images[0]),
         ("spike_times", lambda axes: axes[1].patches[30]),
         ("mistakes", lambda axes: axes[0].images[0]),
-        ("mistakes", lambda axes: axes[4].lines[-4]),
+        ("mistakes", lambda axes: next(line for line in axes[4].lines if line.get_label() == "decision")),
     ],
 )
 def test_a_wrong_picture_is_found(name, artist, run):

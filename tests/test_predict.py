@@ -125,9 +125,7 @@ def test_predict_refuses_what_is_no_image(run_dir, s4nn, tmp_path):
     assert_refused(s4nn("predict", weights, tmp_path / "cut.png"), "cut.png", "damaged picture")
     save(tmp_path / "good.png", np.eye(28, dtype=np.uint8) * 255)
     assert_refused(s4nn("predict", weights, tmp_path / "good.png", "--plot", tmp_path / "text.png" / "v.png"), "v.png")
-    assert_refused(
-        s4nn("predict", weights, tmp_path / "good.png", "--plot", tmp_path / "v.none"), "cannot draw", "v.none"
-    )
+    assert_refused(s4nn("predict", weights, tmp_path / "good.png", "--plot", tmp_path / "v.none"), "v.none")
     assert not (tmp_path / "v.none").exists()
 
 

@@ -1,7 +1,7 @@
 """Recognising single pictures: reading, presenting, and drawing the output potentials as in Fig. 3."""
 
+import io
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -192,9 +192,9 @@ def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Predict
         draw_potentials(right, network, p, names)
         said = f"class {names[p.label]}" + (f" at t = {p.decision_time:g}" if p.fired else ", no output spike")
         right.set(xlabel="time (steps)", title=f"{said}, {sum(p.spikes)} spikes until then")
-    buffer = BytesIO()
+    drawn = io.BytesIO()
     try:
-        figure.savefig(buffer, format=path.suffix.lstrip(".") or "png", dpi=150)
+        figure.savefig(drawn, format=path.suffix[1:], dpi=150)
     except ValueError as error:
         raise InputError(f"cannot draw {path}: {error}") from None
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, drawn.getvalue())
