@@ -139,6 +139,7 @@ def test_predict_refuses_what_is_no_image(run_dir, s4nn, tmp_path):
         ((20, 80), (slice(10, 17), slice(0, 28)), "80 x 20 pixels are scaled to 28 x 7, padded to 28 x 28"),
         ((7, 7), (slice(0, 28), slice(0, 28)), "7 x 7 pixels are scaled to 28 x 28"),
         ((400, 1), (slice(0, 28), slice(13, 14)), "1 x 400 pixels are scaled to 1 x 28, padded to 28 x 28"),
+        ((500_000, 8), (slice(0, 28), slice(13, 14)), "8 x 500000 pixels are scaled to 1 x 28, padded to 28 x 28"),
     ],
 )
 def test_a_picture_keeps_its_aspect_and_is_padded_with_its_background(tmp_path, size, inner, fitted):

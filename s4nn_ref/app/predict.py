@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from scipy import ndimage
 
 from s4nn_ref.decision import decide, fired
 from s4nn_ref.errors import InputError
@@ -63,15 +62,13 @@ def _fit(image: np.ndarray, size: tuple[int, int]) -> Picture:
         return Picture(image, "")
     scale = min(size[0] / old[0], size[1] / old[1])
     new = tuple(max(1, round(side * scale)) for side in old)
-    factors = np.array(new) / old
     edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    blur = (*np.maximum(1.0 / factors - 1.0, 0.0) / 2.0, 0.0)  # no aliasing where the image shrinks
-    smooth = ndimage.gaussian_filter(image, blur)
-    image = ndimage.zoom(smooth, (*factors, 1.0), order=1, grid_mode=True, mode="nearest")
     framed = np.empty((*size, image.shape[2]))
     framed[:] = np.median(edge, axis=0)
     top, left = ((whole - part) // 2 for whole, part in zip(size, new, strict=True))
-    framed[top : top + new[0], left : left + new[1]] = image
+    for c in range(image.shape[2]):  # a pixel is a weighted mean of those that it stands for: no aliasing
+        channel = Image.fromarray(image[..., c].astype(np.float32)).resize(new[::-1], Image.Resampling.BILINEAR)
+        framed[top : top + new[0], left : left + new[1], c] = channel
     words = [f"{w} x {h}" for h, w in (old, new, size)]
     padded = f", padded to {words[2]} with its background" if new != size else ""
     return Picture(framed, f"{words[0]} pixels are scaled to {words[1]}{padded}")
