@@ -7,15 +7,18 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
+import matplotlib
 import numpy as np
-from common import BLACK, BLUE, ORANGE, PAGE, Run, arguments, median_run, opened, show_image
+from common import BLACK, BLUE, ORANGE, PAGE, Run, arguments, label_classes, median_run, opened, show_image
 from fig3 import typical_image
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 from s4nn_ref.app.predict import predict
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 
 MAPS = 16  # shown of each convolution: those with most spikes for this image
 AFTER = 3  # steps shown after the decision
@@ -39,7 +42,10 @@ def frames(run: Run) -> list[Image.Image]:
     states = network.forward(encode(image[None], t_max, run.encoding))
     convolutions = [(spec.token, states[i]) for i, spec in enumerate(network.specs, 1) if spec.kind == "conv"]
     pictures, threshold = [], network.output_threshold()
-    for step in range(min(p.decision_time + AFTER, t_max - 1) + 1):
+    last = min(p.decision_time + AFTER, t_max - 1)
+    shown = p.potentials[: last + 1]
+    limits = 1.05 * min(shown.min(), 0), 1.05 * max(shown.max(), threshold.max())
+    for step in range(last + 1):
         figure = Figure(figsize=(PAGE, 2.3), dpi=110, layout="constrained")
         grid = figure.subplots(1, 2 + len(convolutions), width_ratios=(1,) * (1 + len(convolutions)) + (1.4,))
         show_image(grid[0], np.where(states[0].t_post[0] <= step, image, 0))
@@ -53,24 +59,43 @@ def frames(run: Run) -> list[Image.Image]:
         colors = [ORANGE if step >= p.decision_time and c == p.label else BLUE for c in range(len(v))]
         grid[-1].barh(range(len(v)), v, color=colors)
         grid[-1].axvline(threshold[step], color=BLACK, ls=":", lw=1)
-        grid[-1].set_yticks(range(len(v)), run.classes)
+        label_classes(grid[-1].yaxis, run.classes, 1.5)
         grid[-1].invert_yaxis()
         decided = f"decided: {run.classes[p.label]}" if step >= p.decision_time else "output potentials"
-        grid[-1].set(xlim=(min(p.potentials.min(), 0) * 1.05, threshold.max() * 1.3), title=decided)
+        grid[-1].set(xlim=limits, title=decided)
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=figure.dpi)
         pictures.append(Image.open(buffer).convert("RGB"))
     return pictures
 
 
-def write(run: Run, out: Path) -> Path:
-    """Write animation.gif, or animation-fashion.gif; returns its path."""
-    pictures = [picture.quantize(64) for picture in frames(run)]
-    out.mkdir(parents=True, exist_ok=True)
+def palette() -> Image.Image:
+    """The colours of all frames: greys, the feature maps' and those of the bars, and a cube for coloured inputs.
+
+    One palette for the whole film: Pillow would give every frame its own, and mark pixels that stay by an index that
+    the palette has not, which some viewers show as red.
+    """
+    ramp = np.linspace(0, 1, 32)[:, None]
+    bars = [ramp[::3] + (1 - ramp[::3]) * to_rgb(color) for color in (BLUE, ORANGE)]
+    cube = np.stack(np.meshgrid(*[np.linspace(0, 1, 5)] * 3), axis=-1).reshape(-1, 3)
+    magma = matplotlib.colormaps["magma"](np.linspace(0, 1, 64))[:, :3]
+    colors = np.concatenate([ramp.repeat(3, axis=1), magma, *bars, cube])
+    colors = np.pad(colors, ((0, 256 - len(colors)), (0, 0)))
+    image = Image.new("P", (1, 1))
+    image.putpalette(np.rint(255 * colors).astype(np.uint8).tobytes())
+    return image
+
+
+def write(run: Run, out: Path) -> None:
+    """Write animation.gif, or animation-fashion.gif, and say where."""
+    colors = palette()
+    pictures = [picture.quantize(palette=colors, dither=Image.Dither.NONE) for picture in frames(run)]
     duration = [120] * (len(pictures) - 1) + [2500]
     path = out / f"animation{'-fashion' if run.dataset == 'fashion-mnist' else ''}.gif"
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=duration, loop=0)
-    return path
+    film, keys = BytesIO(), {"duration": duration, "loop": 0, "optimize": False}
+    pictures[0].save(film, "GIF", save_all=True, append_images=pictures[1:], **keys)
+    write_atomically(path, film.getvalue())
+    print(path)
 
 
 def main(argv=None) -> int:

@@ -10,18 +10,22 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.record import read_record, read_responses
+from s4nn_ref.app.report import names_of_classes
 from s4nn_ref.app.storage import read_weights
 from s4nn_ref.data import idx
 from s4nn_ref.data.dataset import Dataset, load
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 from s4nn_ref.metrics import Responses
 from s4nn_ref.network import Network
 
@@ -31,7 +35,7 @@ COLUMN, PAGE = 3.5, 7.2  # widths in inches
 # the palette of Okabe and Ito, which colour-blind readers can tell apart
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, RED, PINK = "#0072B2", "#D55E00", "#CC79A7"
-FASHION = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+MANY = 12  # classes: with more, matrices bear no numbers
 
 matplotlib.rcParams.update(
     {
@@ -98,7 +102,7 @@ class Run:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return FASHION if self.dataset == "fashion-mnist" else tuple(map(str, range(self.responses.t_out.shape[1])))
+        return names_of_classes(self.dataset, self.responses.t_out.shape[1])
 
     @property
     def title(self) -> str:
@@ -138,12 +142,45 @@ def show_image(axes, image: np.ndarray) -> None:
         axes.imshow(image.mean(axis=2), cmap="gray_r", vmin=0, vmax=255)
 
 
+def percent_axis(axes) -> None:
+    """A logarithmic y axis with plain numbers at 1, 2, 5, 10, ..., and long enough to bear some of them."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 4 * low:
+        axes.set_ylim(low / 2, 2 * high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def label_classes(axis, classes: tuple[str, ...], inches: float) -> None:
+    """Name the classes at the ticks 0, 1, ... of an axis of this length: smaller where there are many, and where that
+    could not be read, only every second one, every third, ..."""
+    room = 0.85 * 72 * inches / len(classes)  # points for each name
+    size = min(8.0, max(room, 5.0))
+    every = int(np.ceil(size / room))
+    axis.set_ticks(range(0, len(classes), every), classes[::every], fontsize=size)
+
+
+def label_matrix(axes, classes: tuple[str, ...]) -> None:
+    """Name the rows and columns of a matrix of classes."""
+    inches = 0.55 * axes.figure.get_figheight()  # less than the side of the matrix
+    for axis in (axes.xaxis, axes.yaxis):
+        label_classes(axis, classes, inches)
+    if any(len(name) > 2 for name in classes):
+        axes.tick_params("x", rotation=45, rotation_mode="anchor")
+        for label in axes.get_xticklabels():
+            label.set_ha("right")
+
+
 def save(figure: Figure, name: str, out: Path) -> None:
-    """Write NAME.png and NAME.pdf."""
-    out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out / f"{name}.png", bbox_inches="tight")
+    """Write NAME.png and NAME.pdf, and say where."""
     # without the date, the same figure gives the same file
-    figure.savefig(out / f"{name}.pdf", bbox_inches="tight", metadata={"CreationDate": None})
+    for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):
+        drawn = BytesIO()
+        figure.savefig(drawn, format=kind, bbox_inches="tight", metadata=metadata)
+        write_atomically(out / f"{name}.{kind}", drawn.getvalue())
+    print(f"{out / name}.png, .pdf")
 
 
 def attempt(work: Iterable[Callable[[], None]]) -> int:

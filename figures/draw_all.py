@@ -36,11 +36,10 @@ def draw_all(run: Run, out: Path, alone: bool) -> None:
     for name, script in names_of(run, alone).items():
         try:
             save(import_module(script).draw(run), name, out)
-            print(f"{out / name}.png, .pdf")
         except Missing as error:
             print(f"{name} left out: {error}", file=sys.stderr)
     try:
-        print(animation.write(run, out))
+        animation.write(run, out)
     except Missing as error:
         print(f"animation left out: {error}", file=sys.stderr)
 

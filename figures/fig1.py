@@ -1,4 +1,4 @@
-"""Fig. 1: mean number of spikes in each layer until the decision (MRN)."""
+"""Fig. 1: number of spikes in each layer until the decision (MRN), mean over all test images."""
 
 import sys
 
@@ -23,7 +23,7 @@ def draw(run: Run) -> Figure:
     quoted = PAPER.get((run.algorithm, run.dataset), {}).get("mrn")
     total = f"{mean.sum():.0f} in all" + (f" (paper: {quoted:.0f})" if quoted else "")
     axes.set_ylabel("spikes per image")
-    axes.set_title(f"{run.title}: {total}\nspikes until the decision, mean over the test set")
+    axes.set_title(f"{run.title}: {total}\nspikes until the decision, mean over all test images")
     axes.margins(y=0.12)
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
     axes.grid(axis="y")

@@ -3,7 +3,7 @@
 import sys
 
 import numpy as np
-from common import PAGE, Run, main
+from common import MANY, PAGE, Run, label_matrix, main
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -28,14 +28,12 @@ def draw(run: Run) -> Figure:
     n = len(counts)
     figure = Figure(figsize=(PAGE * 0.8, PAGE * 0.62), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(np.where(counts, counts, np.nan), cmap="Blues", norm=LogNorm(1, counts.max()))
+    image = axes.imshow(np.where(counts, counts, np.nan), cmap="Blues", norm=LogNorm(1, max(counts.max(), 2)))
     for (row, column), count in np.ndenumerate(counts):
-        if count:
+        if count and n <= MANY:
             bright = count < 0.1 * counts.max()
             axes.text(column, row, count, ha="center", va="center", fontsize=8, color="black" if bright else "white")
-    words = any(len(name) > 2 for name in run.classes)
-    axes.set_xticks(range(n), run.classes, rotation=45 if words else 0, ha="right" if words else "center")
-    axes.set_yticks(range(n), run.classes)
+    label_matrix(axes, run.classes)
     axes.spines[:].set_visible(False)
     accuracy = np.trace(counts) / counts.sum()
     axes.set(xlabel="decision", ylabel="class of the image", title=f"{run.title}: {100 * accuracy:.2f} % right")

@@ -32,6 +32,7 @@ def draw(run: Run) -> Figure:
     grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=(1, 0.8) * rows)
     for axes in grid.ravel():
         axes.set_axis_off()
+    low, high = 0.0, 0.0  # of all curves that have a colour
     for i, index in enumerate(indices):
         picture, trace = grid[2 * (i // columns), i % columns], grid[2 * (i // columns) + 1, i % columns]
         p = predict(run.network, run.test.images[index], run.encoding)
@@ -44,10 +45,16 @@ def draw(run: Run) -> Figure:
         trace.plot(steps, p.potentials[:, p.label], color=ORANGE, label="decision")
         trace.plot(steps, p.potentials[:, label], color=BLUE, ls="--", label="right class")
         trace.plot(steps, threshold, color=BLACK, ls=":", lw=0.8)
-        trace.axvline(p.decision_time, color=BLACK, lw=0.8)
-        trace.set(ylim=(-threshold.max(), 2 * threshold.max()), xlim=(0, run.network.t_max))
+        if p.fired:
+            trace.axvline(p.decision_time, color=BLACK, lw=0.8)
+        trace.set_xlim(0, run.network.t_max)
+        told = np.concatenate([p.potentials[:, [p.label, label]].ravel(), threshold])
+        low, high = min(low, told.min()), max(high, told.max())
         if i % columns == 0:
             trace.set_ylabel("potential V")
+    edge = 0.05 * (high - low)
+    for trace in grid[1::2].ravel()[: len(indices)]:
+        trace.set_ylim(low - edge, high + edge)
     lines = [line for line in grid[1, 0].lines if not line.get_label().startswith("_")]
     figure.legend(handles=lines, frameon=False, loc="outside lower center", ncols=2)
     figure.suptitle(f"{run.title}: worst mistakes (dotted: threshold, vertical: decision time)", fontsize=9)

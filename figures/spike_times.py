@@ -1,10 +1,14 @@
-"""When each layer spikes: spikes per image in every time step, from input to output. Needs the data set."""
+"""When each layer spikes: spikes per image in every time step, from input to output, on logarithmic axes.
+
+Needs the data set.
+"""
 
 import sys
 
 import numpy as np
 from common import BLUE, PAGE, SKY, Run, main
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from s4nn_ref.encoding import encode
 
@@ -26,6 +30,13 @@ def draw(run: Run) -> Figure:
     for axes, name, row in zip(grid, network.tokens, histogram, strict=True):
         axes.bar(np.arange(t_max), row, width=1.0, align="edge", color=SKY if name.startswith("P") else BLUE)
         axes.axvline(np.median(decisions), color="black", lw=0.8, ls="--")
+        if row.any():  # whole decades; a single spike must stand out, and the number of spikes have room
+            ends = np.log10([row[row > 0].min() / 1.5, 3 * row.max()])
+            axes.set(yscale="log", ylim=10.0 ** np.array([np.floor(ends[0]), np.ceil(ends[1])]))
+            axes.yaxis.set_major_locator(LogLocator(numticks=4))
+            axes.yaxis.set_minor_locator(NullLocator())
+        else:
+            axes.set_yticks([])
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         spot = {"xy": (0.96, 0.75), "xycoords": "axes fraction", "ha": "right", "fontsize": 8}

@@ -5,16 +5,19 @@ python figures/tables.py [--results DIR] [--out DIR]
 
 import argparse
 import csv
+import io
 import sys
 from pathlib import Path
 
 import numpy as np
-from common import FASHION, OUT, ROOT, attempt, runs_of
+from common import OUT, ROOT, attempt, runs_of
 
 from s4nn_ref.app.paper import TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from s4nn_ref.app.record import read_record, read_responses
+from s4nn_ref.app.report import names_of_classes
 from s4nn_ref.config import read_config
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 
 # faithful, improved, improved for early decisions
 EXPERIMENTS = {"mnist": ("mnist", "mnist-plus", "mnist-early"), "fashion": ("fashion", "fashion-plus")}
@@ -23,13 +26,14 @@ DATASETS = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
 
 
 def write(name: str, title: str, rows: list[list[str]], out: Path, note: str = "") -> None:
-    """Write rows, the head first, as NAME.md with a title and a note, and as NAME.csv."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write rows, the head first, as NAME.md with a title and a note, and as NAME.csv, and say where."""
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     lines.insert(1, "|" + "---|" * len(rows[0]))
-    (out / f"{name}.md").write_text("\n".join([f"# {title}", "", *lines, "", *([note, ""] if note else [])]))
-    with open(out / f"{name}.csv", "w", newline="") as file:
-        csv.writer(file).writerows(rows)
+    page, sheet = "\n".join([f"# {title}", "", *lines, "", *([note, ""] if note else [])]), io.StringIO(newline="")
+    csv.writer(sheet).writerows(rows)
+    write_atomically(out / f"{name}.md", page.encode())
+    write_atomically(out / f"{name}.csv", sheet.getvalue().encode())
+    print(f"{out / name}.md, .csv")
 
 
 def spread(values, scale: float = 1.0, digits: int = 2) -> str:
@@ -105,8 +109,9 @@ def comparison(number: int, dataset: str, literature, results: Path, out: Path) 
             f"experiments/{dataset}.toml"
         )
     note = (
-        "Measured: strict accuracy on the 10,000 test images, mean ± standard deviation over seeds. As S4NN's authors "
-        "count: a tie that includes the label is right; a silent image is judged by the potentials at T_max - 3."
+        "Measured: strict accuracy on the 10,000 test images, mean ± standard deviation over seeds. Tied, silent: "
+        "share of all test images. As S4NN's authors count: a tie that includes the label is right; a silent image is "
+        "judged by the potentials at T_max - 3."
     )
     write(f"table{number}", f"Table {number}: accuracy on {DATASETS[dataset]}", rows, out, note)
 
@@ -127,7 +132,8 @@ def table3(results: Path, out: Path) -> None:
             f"no records for table 3 in {results}; make them with: s4nn train experiments/table3-s4nn.toml"
         )
     note = (
-        "Dead: hidden neurons that are silent for an image, mean over test images. Always dead: silent for every one."
+        "Dead: hidden neurons that are silent for an image, mean over all test images. Always dead: silent for every "
+        "one. Mean ± standard deviation over seeds."
     )
     write("table3", "Table 3: dead neurons", rows, out, note)
 
@@ -146,8 +152,8 @@ def per_class(results: Path, experiment: str) -> tuple[np.ndarray, np.ndarray, i
 def table5(results: Path, out: Path) -> None:
     """Table 5: AFT and MRN by class."""
     for dataset, suffix in (("fashion", ""), ("mnist", "-mnist")):
-        classes = FASHION if dataset == "fashion" else tuple(map(str, range(10)))
-        rows = [["", "Source", *classes, "mean"]]
+        classes = names_of_classes({"fashion": "fashion-mnist"}.get(dataset, dataset), 10)
+        rows = [["", "Source", *classes, "mean over classes"]]
         if dataset == "fashion":
             for name, values in TABLE_5.items():
                 rows.append([name, "paper", *map(str, values), f"{np.mean(values):.1f}"])
@@ -165,7 +171,12 @@ def table5(results: Path, out: Path) -> None:
                     rows.append([f"{name} - paper", source, *(f"{x:+.0f}" for x in change), f"{change.mean():+.0f}"])
         if len(rows) > 1 + 2 * (dataset == "fashion"):
             title = f"Table 5: firing time of the right output neuron, and spikes, by class of {DATASETS[dataset]}"
-            note = "AFT in steps; a silent neuron counts as T_max (100 in the paper; ours: Table 1)."
+            note = (
+                "AFT in steps, mean over the test images of a class; a silent neuron counts as T_max (100 in the "
+                "paper; ours: Table 1). MRN: spikes until the decision, mean over the test images of a class. Mean "
+                "over classes: every class counts alike, so where classes differ in size it is not the MRN of Fig. 1 "
+                "and results.md, which is a mean over all test images."
+            )
             write(f"table5{suffix}", title, rows, out, note)
         else:
             raise InputError(

@@ -142,7 +142,7 @@ def test_online_learning_needs_a_hidden_layer(tiny_toml, data_dir, tmp_path, s4n
 def test_pictures(tmp_path):
     grey = np.repeat(np.arange(28, dtype=np.uint8)[:, None] * 9, 28, axis=1)
     Image.fromarray(grey).save(tmp_path / "a.jpg", quality=100)
-    assert np.abs(read_image(tmp_path / "a.jpg", (28, 28, 1))[..., 0].astype(int) - grey).max() < 5
+    assert np.abs(read_image(tmp_path / "a.jpg", (28, 28, 1)).image[..., 0].astype(int) - grey).max() < 5
     Image.new("L", (6000, 4000)).save(tmp_path / "large.png")
     with pytest.raises(InputError, match="6000 x 4000 pixels"):
         read_image(tmp_path / "large.png", (28, 28, 1))

@@ -1,6 +1,7 @@
 """Every script of figures/, on a small run made here: what it draws, and what it says where something is missing."""
 
 import csv
+import itertools
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from PIL import Image
 
 from s4nn_ref.app.paper import TABLE_2, TABLE_5
 from s4nn_ref.app.record import read_record, read_responses
-from s4nn_ref.app.report import comparison_text
+from s4nn_ref.app.report import CLASS_NAMES, comparison_text
 from s4nn_ref.app.session import Options, train
 from s4nn_ref.metrics import metrics_of
 
@@ -136,6 +137,14 @@ def check_fig3(figure, one):
     assert max(range(10), key=lambda c: lines[c].get_linewidth()) == answer
     assert (threshold.get_ydata() == 100).all()
     assert list(moment.get_xdata()) == [decision, decision]
+    low, high = axes["v"].get_ylim()
+    assert low <= min(line.get_ydata().min() for line in lines)
+    assert high >= max(line.get_ydata().max() for line in lines)
+    figure.draw_without_rendering()
+    places = [axes[name].get_position() for name in ("v", "raster")]  # one time axis above the other
+    assert places[0].x0 == pytest.approx(places[1].x0)
+    assert places[0].x1 == pytest.approx(places[1].x1)
+    assert axes["v"].get_xlim() == axes["raster"].get_xlim()
     assert heights(axes["raster"]) == np.bincount(t_in.ravel(), minlength=101)[:100].tolist()
 
 
@@ -149,12 +158,15 @@ def check_fig4(figure, one):
 
 
 def check_anytime(figure, one):
-    (accuracy, decided), (spikes,) = (axes.lines for axes in figure.axes)
+    (wrong, undecided), (spikes,) = (axes.lines for axes in figure.axes)
     steps, time = np.arange(100)[:, None], one.responses.t_out.min(axis=1)
-    np.testing.assert_allclose(decided.get_ydata(), 100 * (time <= steps).mean(axis=1))
+    np.testing.assert_allclose(undecided.get_ydata(), 100 * (time > steps).mean(axis=1), atol=1e-9)
     answers = np.where(time <= steps, answers_of(one), potentials_of(one).argmax(axis=2).T)
-    np.testing.assert_allclose(accuracy.get_ydata(), 100 * (answers == one.labels).mean(axis=1))
-    np.testing.assert_array_equal(spikes.get_ydata(), accuracy.get_ydata())
+    np.testing.assert_allclose(wrong.get_ydata(), 100 * (answers != one.labels).mean(axis=1), atol=1e-9)
+    np.testing.assert_array_equal(spikes.get_ydata(), wrong.get_ydata())
+    for axes in figure.axes:  # what waiting brings is seen: the least share of wrong answers has a place of its own
+        assert axes.get_yscale() == "log"
+        assert axes.get_ylim()[0] < max(wrong.get_ydata().min(), 100 / len(one.labels))
     all_times = np.hstack(firing_times_of(one))
     until = [((all_times <= np.minimum(time, step)[:, None]) & (all_times < 100)).sum(axis=1) for step in range(100)]
     np.testing.assert_allclose(spikes.get_xdata(), np.mean(until, axis=1))
@@ -188,6 +200,8 @@ def check_filters(figure, one):
 def check_spike_times(figure, one):
     for axes, t_post in zip(figure.axes, firing_times_of(one), strict=True):
         np.testing.assert_allclose(heights(axes), np.bincount(t_post.ravel(), minlength=101)[:100] / len(t_post))
+        assert axes.get_yscale() == ("log" if (t_post < 100).any() else "linear")
+        assert all(height == 0 or height > axes.get_ylim()[0] for height in heights(axes))
         assert axes.lines[0].get_xdata()[0] == np.median(one.responses.t_out.min(axis=1))
 
 
@@ -204,6 +218,9 @@ def check_mistakes(figure, one):
         lines = {line.get_label(): line.get_ydata() for line in trace.lines}
         np.testing.assert_allclose(lines["decision"], v[index, :, answers[index]], atol=1e-3)
         np.testing.assert_allclose(lines["right class"], v[index, :, one.labels[index]], atol=1e-3)
+        low, high = trace.get_ylim()
+        told = np.concatenate([lines["decision"], lines["right class"]])
+        assert low <= told.min() <= told.max() <= high
         leads.append(lines["decision"][-1] - lines["right class"][-1])
     assert leads == sorted(leads, reverse=True)
 
@@ -275,7 +292,7 @@ def spoil(artist):
         ("filters", lambda axes: axes[0].images[0]),
         ("spike_times", lambda axes: axes[1].patches[30]),
         ("mistakes", lambda axes: axes[0].images[0]),
-        ("mistakes", lambda axes: axes[4].lines[-4]),
+        ("mistakes", lambda axes: next(line for line in axes[4].lines if line.get_label() == "decision")),
     ],
 )
 def test_a_wrong_picture_is_found(name, artist, run):
@@ -286,6 +303,24 @@ def test_a_wrong_picture_is_found(name, artist, run):
         CHECKS[name](figure, one)
 
 
+def frames_of_gif(content):
+    """What the frames of a GIF say of their colours: pairs (colours in the frame's table, its transparent index)."""
+    global_colors = 2 << (content[10] & 7) if content[10] & 128 else 0
+    at, transparent, frames = 13 + 3 * global_colors, None, []
+    while content[at] != 0x3B:
+        if content[at : at + 2] == b"\x21\xf9":
+            transparent = content[at + 6] if content[at + 3] & 1 else None
+        if content[at] == 0x2C:
+            local = 2 << (content[at + 9] & 7) if content[at + 9] & 128 else 0
+            frames.append((content[at + 10 : at + 10 + 3 * local] or content[13 : 13 + 3 * global_colors], transparent))
+            at += 3 * local + 9
+        at += 2  # to the blocks, each with its length before it
+        while content[at]:
+            at += content[at] + 1
+        at += 1
+    return frames
+
+
 @pytest.mark.parametrize("kind", ["run", "colour_run"])
 def test_the_animation_has_a_frame_for_every_step(kind, request, tmp_path, monkeypatch):
     run, animation, drawn = request.getfixturevalue(kind), import_module("animation"), []
@@ -294,12 +329,81 @@ def test_the_animation_has_a_frame_for_every_step(kind, request, tmp_path, monke
     time = opened(run).responses.t_out.min(axis=1)
     monkeypatch.setattr(animation, "typical_image", lambda one: int(time.argmin()))  # a short film
     assert animation.main([str(run), "--data", str(run.parent / "data"), "--out", str(tmp_path)]) == 0
+    tables = frames_of_gif((tmp_path / "animation.gif").read_bytes())
+    assert len(tables) == len(drawn)
+    # the same colours in every frame, and no transparent index, which viewers treat in different ways
+    assert {transparent for _, transparent in tables} == {None}
+    assert len({table for table, _ in tables}) == 1
     film = Image.open(tmp_path / "animation.gif")
     assert film.n_frames == len(drawn) == min(time.min() + 3, 99) + 1
     for i, frame in enumerate(drawn):
         film.seek(i)
         assert np.abs(np.asarray(film.convert("RGB"), int) - np.asarray(frame, int)).mean() < 1
     assert np.abs(np.asarray(drawn[-1], int) - np.asarray(drawn[0], int)).mean() > 1
+
+
+# ---------------------------------------------------------------------------------------------- records of other sizes
+
+
+@pytest.fixture(scope="module")
+def many_run(tmp_path_factory, glyphs_100):
+    """A run of one epoch on 47 classes, as many as EMNIST has; there is no test image of the last one."""
+    toml = TINY.replace('P2-10"', 'P2-47"')
+    (images, _), (test_images, _) = glyphs_100
+    splits = [(images, np.arange(len(images)) % 47), (test_images, np.arange(len(test_images)) % 46)]
+    return trained(tmp_path_factory.mktemp("many"), toml, [(x, y.astype(np.uint8)) for x, y in splits], 1)
+
+
+def assert_apart(texts, horizontal):
+    """Labels of ticks do not overlap."""
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    edges = sorted((box.x0, box.x1) if horizontal else (box.y0, box.y1) for box in boxes)
+    assert len(edges) > 10
+    assert all(one[1] <= other[0] + 1 for one, other in itertools.pairwise(edges))
+
+
+@pytest.mark.parametrize("name", ["fig2", "fig4"])
+def test_matrices_of_many_classes_are_readable(name, many_run):
+    figure = import_module(name).draw(opened(many_run))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert axes.images[0].get_array().shape == (47, 47)
+    assert not axes.texts  # no number fits into a cell
+    assert_apart(axes.get_xticklabels(), horizontal=True)
+    assert_apart(axes.get_yticklabels(), horizontal=False)
+
+
+def test_many_classes_fit_into_figures_and_film(many_run, tmp_path, monkeypatch):
+    one, animation = opened(many_run), import_module("animation")
+    figure = import_module("fig3").draw(one)
+    figure.draw_without_rendering()
+    axes = next(a for a in figure.axes if a.get_label() == "v")
+    assert len(axes.lines) >= 47
+    box = axes.get_legend().get_window_extent()
+    assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    film, save = [], animation.Figure.savefig
+
+    def kept(self, *arguments, **keys):
+        film.append(self)
+        return save(self, *arguments, **keys)
+
+    monkeypatch.setattr(animation.Figure, "savefig", kept)
+    animation.write(one, tmp_path)
+    bars = film[-1].axes[-1]
+    assert_apart(bars.get_yticklabels(), horizontal=False)
+    for name in SCRIPTS:
+        import_module("common").save(import_module(name).draw(one), name, tmp_path)
+        assert_not_blank(tmp_path / f"{name}.png")
+
+
+def test_a_single_epoch_is_a_point(many_run, run):
+    for folder, marker in ((many_run, "o"), (run, "")):
+        figure = import_module("curves").draw(opened(folder))
+        curves = [
+            line for axes in figure.axes for line in axes.lines if line.get_color() != "0.6"
+        ]  # that: chosen epoch
+        assert len(curves) == 6
+        assert {line.get_marker() for line in curves} == {marker}
 
 
 def test_no_backend_of_the_environment_is_used(run, tmp_path):
@@ -319,7 +423,8 @@ def test_all_figures_of_one_run(run, data_dir, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
     assert everything.main([str(run), "--data", str(data_dir), "--out", str(out)]) == 0
     assert {path.name for path in out.glob("fig*.png")} == {f"fig{i}.png" for i in (1, 2, 3, 4)}
-    capsys.readouterr()
+    said = [line.partition(",")[0] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(said) == sorted(str(path) for path in [*out.glob("*.png"), *out.glob("*.gif")])
     without, nothing = tmp_path / "without", tmp_path / "nothing"
     nothing.mkdir()
     assert everything.main([str(run), "--data", str(nothing), "--out", str(without)]) == 0
@@ -336,13 +441,13 @@ def test_a_run_on_fashion_mnist(run, data_dir, tmp_path, monkeypatch):
     (run / "record.json").write_text(json.dumps(record))
     common, everything = import_module("common"), import_module("draw_all")
     one = common.opened(run, tmp_path / "nothing")
-    assert one.classes == common.FASHION
+    assert one.classes == CLASS_NAMES["fashion-mnist"]
     names = everything.names_of(one, alone=True)
     assert {"fig1", "fig3", "fig5", "fig6", "curves-fashion"} <= set(names)
     assert "fig2" not in names
     for name in ("fig5", "fig6"):
         labels = [text.get_text() for text in import_module(name).draw(one).axes[0].get_yticklabels()]
-        assert labels == list(common.FASHION)
+        assert labels == list(CLASS_NAMES["fashion-mnist"])
     monkeypatch.setattr(everything, "OUT", tmp_path / "figures")
     monkeypatch.setattr(common, "OUT", tmp_path / "figures")
     monkeypatch.delenv("S4NN_DATA", raising=False)
@@ -404,9 +509,11 @@ def results(run, tmp_path):
     return tmp_path / "results"
 
 
-def test_tables(results, run, tmp_path):
+def test_tables(results, run, tmp_path, capsys):
     out = tmp_path / "out"
     assert import_module("tables").main(["--results", str(results), "--out", str(out)]) == 0
+    said = [line.partition(",")[0] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(said) == sorted(str(path) for path in out.glob("*.md"))
     names = ("table1", "table2", "table3", "table4", "table5")
     rows = {name: list(csv.reader((out / f"{name}.csv").read_text().splitlines())) for name in names}
     accuracy = 100 * read_record(run)["selected"]["test"]["accuracy_strict"]
@@ -419,6 +526,11 @@ def test_tables(results, run, tmp_path):
     responses, labels = read_responses(run)
     mrn = responses.spikes[labels == 3].sum(axis=1).mean()
     assert rows["table5"][4][5] == f"{mrn:.0f} ± 0"
+    # the last column is a mean over classes, not the mean over images that the record holds
+    of_classes = [responses.spikes[labels == c].sum(axis=1).mean() for c in range(10)]
+    assert rows["table5"][0][-1] == "mean over classes"
+    assert rows["table5"][4][-1] == f"{np.mean(of_classes):.0f} ± 0"
+    assert "not the MRN of Fig. 1" in (out / "table5.md").read_text()
     assert (out / "table3.md").read_text().count("\n| ") >= 4
     for row in rows.values():
         assert {len(cells) for cells in row} == {len(row[0])}

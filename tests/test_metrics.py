@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from drawn import has_both, random_network, reference_layers
 
-from s4nn_ref.anytime import Anytime
 from s4nn_ref.app.predict import predict
 from s4nn_ref.decision import decide
 from s4nn_ref.kernels.output import LATE, output_potentials
@@ -99,7 +98,7 @@ def test_responses_equal_the_reference(case, batch):
 
 def test_predictions_equal_the_reference(case):
     network, images, layers = case
-    r, anytime = respond(network, images), Anytime(network)
+    r = respond(network, images)
     for b, times in enumerate(layers):
         t_out = times[-1].ravel()
         p = predict(network, images[b])
@@ -112,7 +111,3 @@ def test_predictions_equal_the_reference(case):
         assert first == p.t_out.tolist()
         np.testing.assert_allclose(p.potentials[-1], r.v_end[b], rtol=1e-6)
         np.testing.assert_allclose(p.potentials[T_MAX - LATE], r.v_late[b], rtol=1e-6)
-        early = predict(network, images[b], anytime=anytime)  # stops at the decision
-        assert (early.label, early.decision_time, early.fired) == (p.label, p.decision_time, p.fired)
-        assert early.spikes == p.spikes
-        assert early.t_out is None

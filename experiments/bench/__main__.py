@@ -14,17 +14,19 @@ import resource
 import sys
 from pathlib import Path
 
-# before NumPy is imported: the peers are measured on one thread too
+# before NumPy and numba are imported: the peers are measured on one thread too, and threads wait as the command's do
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 from compare import PEER_BATCH, peer_online, peers
 from measure import BATCH, ROOT, Work, engines, speed
 from report import markdown
 from scaling import scaling, threads_on_trained
+from waiting import waiting
 
 from s4nn_ref.app.record import environment
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import write_json
+from s4nn_ref.files import write_atomically, write_json
 
 NETWORKS = ("mnist-plus", "fashion-plus")
 
@@ -53,14 +55,14 @@ def main(argv=None) -> int:
             result[section].append(measure())
         print(f"{len(steps) + 1} of {len(steps) + 1}: threads and scaling", file=sys.stderr, flush=True)
         result["threads"] = threads_on_trained(NETWORKS, args.data, rounds)
+        result["waiting"] = waiting(rounds, args.data)
         result["scaling"] = scaling(rounds)
     except InputError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    args.out.mkdir(parents=True, exist_ok=True)
     write_json(args.out / "bench.json", result)
-    (args.out / "bench.md").write_text(markdown(result))
+    write_atomically(args.out / "bench.md", markdown(result).encode())
     print(markdown(result))
     return 0
 

@@ -88,6 +88,20 @@ def threads(rows: list[dict]) -> list[str]:
     return section("Threads") + table(head, cells)
 
 
+def waiting(rows: list[dict]) -> list[str]:
+    text = (
+        "Trained `mnist-plus`, forward + backward, on two cores: speed of two threads over that of one, medians over "
+        "rounds in turn. Threads that wait sleep with GOMP_SPINCOUNT=0, as the command line sets it, and spin without. "
+        "Two that sleep should never be slower than 0.9 times one, beside three busy processes as well."
+    )
+    head = ["beside them", "two, sleeping, over one", "two, spinning, over one", "two, sleeping, over two, spinning"]
+    cells = []
+    for w in rows:
+        ratios = [f"{w[key]:.2f}" for key in ("sleeping", "spinning", "sleeping_over_spinning")]
+        cells.append([f"{w['busy']} busy processes" if w["busy"] else "nothing", *ratios])
+    return section("Waiting threads", text) + table(head, cells)
+
+
 def scaling(rows: list[dict]) -> list[str]:
     text = "64C3-P2-128C3-P2-10, random weights, a fifth of the pixels at random times; one thing varies."
     head = ["varied", "value", "hidden spikes", "forward (us)", "forward + backward (us)"]
@@ -105,5 +119,5 @@ def markdown(result: dict) -> str:
     )
     lines = ["# Benchmark", "", made, "", *speed(result["speed"]), *layers(result["speed"])]
     lines += [*engines(result["engines"]), *peers(result["peers"], result["peer_batch"]), *online(result["online"])]
-    lines += [*threads(result["threads"]), *scaling(result["scaling"])]
+    lines += [*threads(result["threads"]), *waiting(result["waiting"]), *scaling(result["scaling"])]
     return "\n".join([*lines, f"Peak memory of this process: {result['peak_memory_mb']:.0f} MB.", ""])

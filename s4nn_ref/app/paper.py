@@ -1,4 +1,4 @@
-"""Figures quoted from the paper, to stand beside measured ones. Shares in [0, 1], times in steps, spikes per image."""
+"""Numbers quoted from the paper, to stand beside measured ones. Shares in [0, 1], times in steps, spikes per image."""
 
 # learning algorithm and data set: what is quoted of it
 PAPER = {

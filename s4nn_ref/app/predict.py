@@ -1,36 +1,85 @@
-"""Recognising single PNG files: reading, presenting, and drawing the output potentials as in Fig. 3."""
+"""Recognising single pictures: reading, presenting, and drawing the output potentials as in Fig. 3."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from scipy import ndimage
 
-from s4nn_ref.anytime import Anytime
-from s4nn_ref.decision import fired
+from s4nn_ref.decision import decide, fired
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 from s4nn_ref.network import Network
 
 MAX_PIXELS = 20_000_000  # of a picture; Pillow warns of larger ones at 90 million
+# colours of Okabe and Ito, which colour-blind readers can tell apart
+WINNER, LINES = "#D55E00", ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
+IN_LEGEND = 12  # classes, at most
+CONTENDERS = 6  # in the legend where there are more classes than that
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as the network sees it.
+
+    image : uint8 (H, W, C)   fitted : how it was brought to this size, for people; "" where it had it
+    """
+
+    image: np.ndarray
+    fitted: str
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of one image. decision_time is t_max where no output fired; spikes per layer, input first,
-    are those up to and including the decision. t_out (classes,), and the potentials (t_max, classes) of the output
-    neurons without reset, are None where the simulation stopped at the decision."""
+    """What the network says of one image. Times in steps; t_max stands for outputs that do not fire.
+
+    label, decision_time, fired : the class, the time of the first output spike, whether there is one
+    runner_up  : the class if the first one were left out, by the same rules; None of a network with one output
+    lead       : how much later the runner-up fires; None where it does not
+    spikes     : of each layer up to and including the decision, input first
+    seen       : share of the input spikes that came until then; None where there is none
+    t_out      : (classes,), firing times
+    potentials : (t_max, classes), of the output neurons without reset; None in continuous time
+    """
 
     label: int
     decision_time: float
     fired: bool
+    runner_up: int | None
+    lead: float | None
     spikes: tuple[int, ...]
-    t_out: np.ndarray | None = None
-    potentials: np.ndarray | None = None
+    seen: float | None
+    t_out: np.ndarray
+    potentials: np.ndarray | None
 
 
-def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
-    """A PNG or JPEG of any size, grey or colour, with or without transparency (put on white), as uint8 (H, W, C).
+def _fit(image: np.ndarray, size: tuple[int, int]) -> Picture:
+    """Bring a picture, float (h, w, C), to size (H, W) as the training images were made: its aspect is kept, it is
+    centred, and what is left of the frame gets its background, the median of its edge. The image stays float.
+
+    Of the first 600 test images cut to their outline, 91 % of MNIST and of Fashion-MNIST are recognised so, and 76 and
+    67 % where they are stretched to fill the frame.
+    """
+    old = image.shape[:2]
+    if old == size:
+        return Picture(image, "")
+    scale = min(size[0] / old[0], size[1] / old[1])
+    new = tuple(max(1, round(side * scale)) for side in old)
+    edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    framed = np.empty((*size, image.shape[2]))
+    framed[:] = np.median(edge, axis=0)
+    top, left = ((whole - part) // 2 for whole, part in zip(size, new, strict=True))
+    for c in range(image.shape[2]):  # a pixel is a weighted mean of those that it stands for: no aliasing
+        channel = Image.fromarray(image[..., c].astype(np.float32)).resize(new[::-1], Image.Resampling.BILINEAR)
+        framed[top : top + new[0], left : left + new[1], c] = channel
+    words = [f"{w} x {h}" for h, w in (old, new, size)]
+    padded = f", padded to {words[2]} with its background" if new != size else ""
+    return Picture(framed, f"{words[0]} pixels are scaled to {words[1]}{padded}")
+
+
+def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) -> Picture:
+    """A PNG or JPEG of any size, grey or colour, with or without transparency (put on white).
 
     shape  : (H, W, C); C = 1: grey, C = 3: colour
     invert : for dark writing on light ground; the networks expect light on dark
@@ -58,62 +107,95 @@ def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) ->
         raise InputError(f"{path} is not a PNG or JPEG file; convert it first") from None
     except Exception as error:  # a damaged picture may raise anything
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'damaged picture'}") from None
-    if image.shape[:2] != shape[:2]:
-        factors = np.array(shape[:2]) / image.shape[:2]
-        blur = (*np.maximum(1.0 / factors - 1.0, 0.0) / 2.0, 0.0)  # no aliasing where the image shrinks
-        smooth = ndimage.gaussian_filter(image, blur)
-        image = ndimage.zoom(smooth, (*factors, 1.0), order=1, grid_mode=True, mode="nearest")
-    image = np.broadcast_to(1.0 - image if invert else image, shape)
-    return np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
+    picture = _fit(image, shape[:2])
+    image = np.broadcast_to(1.0 - picture.image if invert else picture.image, shape)
+    return Picture(np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8), picture.fitted)
 
 
-def predict(network: Network, image: np.ndarray, encoding: str = "eq1", anytime: Anytime | None = None) -> Prediction:
-    """Present one image, uint8 (H, W, C), to the end of the simulation, or with `anytime`, of the same network, until
-    the first output spike."""
+def predict(network: Network, image: np.ndarray, encoding: str = "eq1") -> Prediction:
+    """Present one image, uint8 (H, W, C), to the end of the simulation."""
     t_in = network.encode(image[None], encoding)
-    if anytime:
-        d = anytime.decide(t_in)
-        return Prediction(
-            int(d.label[0]), int(d.time[0]), bool(fired(d.time[0], network.t_max)), tuple(d.spikes[0].tolist())
-        )
     states = network.forward(t_in)
     outputs, spikes = network.outputs(states), tuple(network.spikes_until_decision(states)[0].tolist())
-    t_out, decision = outputs.t_out[0], outputs.t_out.min().item()
-    has_fired, label = bool(fired(decision, network.silent)), int(outputs.decisions()[0])
-    return Prediction(label, decision, has_fired, spikes, t_out, outputs.potentials(0))
+    label, has_fired = int(outputs.decisions()[0]), fired(outputs.t_out[0], network.silent)
+    t_out = np.where(has_fired, outputs.t_out[0], network.t_max)
+    runner_up, lead = None, None
+    if t_out.size > 1:
+        others = np.delete(np.arange(t_out.size), label)
+        rest = (values[:, others] for values in (outputs.t_out, outputs.v_peak, outputs.v_end))
+        runner_up = int(others[decide(*rest, network.silent)[0]])
+        lead = (t_out[runner_up] - t_out[label]).item() if has_fired[runner_up] else None
+    arriving = int(fired(t_in, network.silent).sum())
+    return Prediction(
+        label,
+        t_out[label].item(),
+        bool(has_fired[label]),
+        runner_up,
+        lead,
+        spikes,
+        spikes[0] / arriving if arriving else None,
+        t_out,
+        outputs.potentials(0) if network.neuron.integer else None,
+    )
 
 
-def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Prediction]]) -> None:
+def draw_potentials(axes, network: Network, p: Prediction, names: tuple[str, ...]) -> None:
+    """Draw the potentials of all output neurons over time; threshold and decision are marked.
+
+    names : of the classes, for the legend. Of more than IN_LEGEND classes only the CONTENDERS with the largest
+    potentials at the decision have a colour and a place in it.
+    """
+    steps, (t_max, classes) = np.arange(network.t_max), p.potentials.shape
+    shown = np.arange(classes)
+    if classes > IN_LEGEND:
+        at_decision = p.potentials[int(min(p.decision_time, t_max - 1))]
+        shown = np.array([p.label, *(c for c in np.argsort(-at_decision, kind="stable") if c != p.label)][:CONTENDERS])
+    for c, v in enumerate(p.potentials.T):
+        style = {"color": "0.8", "lw": 0.6, "zorder": 1}
+        if c == p.label:
+            style = {"color": WINNER, "lw": 2.4, "label": names[c]}
+        elif c in shown:
+            place = int(np.flatnonzero(shown == c)[0])
+            dash = "--" if place // len(LINES) % 2 else "-"
+            style = {"color": LINES[place % len(LINES)], "ls": dash, "lw": 1.0, "label": names[c]}
+        axes.plot(steps, v, drawstyle="steps-post", **style)
+    threshold = network.output_threshold()
+    axes.plot(steps, threshold, color="black", ls=":", lw=1)
+    axes.annotate("threshold", (0.5, threshold[0]), ha="left", va="bottom", fontsize=8).set_bbox(
+        {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+    )
+    if p.fired:
+        axes.axvline(p.decision_time, color="black", lw=0.8)
+    low, high = (pick(p.potentials.ravel().tolist() + threshold.tolist()) for pick in (min, max))
+    edge = 0.06 * (high - low)
+    axes.set(xlim=(0, t_max), ylim=(low - edge, high + edge), ylabel="output potential V")
+    more = f"\n({classes - len(shown)} more in grey)" if len(shown) < classes else ""
+    axes.legend(
+        title=f"output{more}", fontsize=8, title_fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.03)
+    )
+
+
+def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Prediction]], names: tuple[str, ...]) -> None:
     """Draw each image beside the potentials of all output neurons over time, threshold and decision marked.
 
-    rows : (title, image, prediction); path ends in .png, .pdf or .svg. Raises InputError where it cannot be written.
+    path : ends in .png, .pdf or .svg   rows : (title, image, prediction)   names : of the classes
+    Raises InputError where the picture cannot be written, and for neurons in continuous time.
     """
     from matplotlib.figure import Figure
 
+    if not network.neuron.integer:
+        raise InputError("--plot draws time steps, and these neurons are in continuous time; leave it out")
     figure = Figure(figsize=(8.0, 2.8 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), 2, squeeze=False, width_ratios=(1, 3))
     for (left, right), (title, image, p) in zip(grid, rows, strict=True):
         left.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
         left.set(xticks=[], yticks=[], title=title)
-        steps = np.arange(network.t_max)
-        for c, v in enumerate(p.potentials.T):
-            emphasis = {"lw": 2.2} if c == p.label else {"lw": 0.9, "alpha": 0.7}
-            dashes = "-" if c < 5 else "--"
-            right.plot(steps, v, color=f"C{c % 10}", ls=dashes, label=str(c), drawstyle="steps-post", **emphasis)
-        threshold = network.output_threshold()
-        right.plot(steps, threshold, color="black", lw=1, ls=":")
-        right.annotate("threshold", (0.5, threshold[0]), va="bottom", ha="left", fontsize=8)
-        said = f"class {p.label} at t = {p.decision_time}" if p.fired else f"class {p.label}, no output spike"
-        if p.fired:
-            right.axvline(p.decision_time, color="black", lw=1, alpha=0.5)
-        right.set(
-            xlim=(0, network.t_max),
-            xlabel="time (steps)",
-            ylabel="output potential V",
-            title=f"{said}, {sum(p.spikes)} spikes until then",
-        )
-        right.legend(title="output", fontsize=8, title_fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02))
+        draw_potentials(right, network, p, names)
+        said = f"class {names[p.label]}" + (f" at t = {p.decision_time:g}" if p.fired else ", no output spike")
+        right.set(xlabel="time (steps)", title=f"{said}, {sum(p.spikes)} spikes until then")
+    drawn = io.BytesIO()
     try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
+        figure.savefig(drawn, format=path.suffix[1:], dpi=150)
+    except ValueError as error:
         raise InputError(f"cannot draw {path}: {error}") from None
+    write_atomically(path, drawn.getvalue())

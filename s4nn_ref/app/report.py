@@ -1,9 +1,22 @@
-"""Tables for people: an evaluation, a network, and runs beside the paper."""
+"""Tables for people: an evaluation, a prediction, a network, and runs beside the paper."""
 
 from s4nn_ref.app.paper import PAPER
+from s4nn_ref.app.predict import Picture, Prediction
 from s4nn_ref.config import Config
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
+
+CLASS_NAMES = {
+    "fashion-mnist": (
+        "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+}  # fmt: skip
+
+
+def names_of_classes(dataset: str, n: int) -> tuple[str, ...]:
+    """Names of n classes of a data set: words for Fashion-MNIST, else, and for classes that it lacks, numbers."""
+    names = CLASS_NAMES.get(dataset, ())[:n]
+    return names + tuple(map(str, range(len(names), n)))
 
 
 def percent(share: float | None) -> str:
@@ -37,6 +50,47 @@ def evaluation_text(metrics: dict) -> str:
         ]
     head = f"{metrics['dataset']} {metrics['split']}, {metrics['n']} images, {metrics['seconds']:.1f} s"
     return "\n".join([head, *(f"  {name:<24}{value:>19}   {note}".rstrip() for name, value, note in rows)])
+
+
+def _named(label: int, names: tuple[str, ...]) -> str:
+    """A class as text: its number, and its name if that is another."""
+    return str(label) if names[label] == str(label) else f"{label} ({names[label]})"
+
+
+def prediction_text(path, p: Prediction, t_max: int, names: tuple[str, ...]) -> str:
+    """The line that `s4nn predict` prints for an image; its --help explains it. names : of the classes"""
+    when = f"decided at t = {p.decision_time:g} of {t_max} steps"
+    line = f"{path}: class {_named(p.label, names)}, "
+    line += when if p.fired else "no output spike: the largest final potential decides"
+    if p.seen is None:
+        line += ", without any input spike"
+    else:
+        line += f", after {100 * p.seen:.0f} % of the input spikes and {sum(p.spikes)} spikes in all"
+    if p.runner_up is not None:
+        line += f"; runner-up {_named(p.runner_up, names)}"
+        if p.fired:
+            line += ", which does not fire" if p.lead is None else f", {p.lead:g} step{'s' * (p.lead != 1)} later"
+    return line
+
+
+def prediction_json(path, picture: Picture, p: Prediction, names: tuple[str, ...]) -> dict:
+    """What `s4nn predict --json` prints for an image. names : of the classes"""
+    second = (
+        {"class": p.runner_up, "name": names[p.runner_up], "steps_later": p.lead} if p.runner_up is not None else None
+    )
+    return {
+        "image": str(path),
+        "fitted": picture.fitted or None,
+        "class": p.label,
+        "name": names[p.label],
+        "decision_time": p.decision_time,
+        "fired": p.fired,
+        "runner_up": second,
+        "spikes": sum(p.spikes),
+        "spikes_per_layer": p.spikes,
+        "input_seen": p.seen,
+        "t_out": p.t_out.tolist(),
+    }
 
 
 def _falling(network: Network) -> str:
@@ -93,9 +147,9 @@ def comparison_text(records: list[dict]) -> str:
         ("training accuracy (strict)", "train", "train.accuracy_strict", percent),
         ("tied images", None, "test.tied", percent),
         ("silent images", None, "test.silent", percent),
-        ("mean decision time (steps)", "decision_time", "test.decision_time_mean", steps),
-        ("spikes until decision (MRN)", "mrn", "test.mrn.total", spikes),
-        ("dead neurons, per image", None, "test.dead.per_image", percent),
+        ("decision time (steps, mean over images)", "decision_time", "test.decision_time_mean", steps),
+        ("spikes until decision (MRN, mean over images)", "mrn", "test.mrn.total", spikes),
+        ("dead neurons (mean over images)", None, "test.dead.per_image", percent),
     ]
     names = [f"{record['experiment']} (seed {record['seed']})" for record in records]
     table = [["", "paper", *names]]
