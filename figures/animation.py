@@ -16,6 +16,7 @@ from PIL import Image
 from s4nn_ref.app.predict import predict
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 
 MAPS = 16  # shown of each convolution: those with most spikes for this image
 AFTER = 3  # steps shown after the decision
@@ -66,10 +67,11 @@ def frames(run: Run) -> list[Image.Image]:
 def write(run: Run, out: Path) -> Path:
     """Write animation.gif, or animation-fashion.gif; returns its path."""
     pictures = [picture.quantize(64) for picture in frames(run)]
-    out.mkdir(parents=True, exist_ok=True)
     duration = [120] * (len(pictures) - 1) + [2500]
     path = out / f"animation{'-fashion' if run.dataset == 'fashion-mnist' else ''}.gif"
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+    film = BytesIO()
+    pictures[0].save(film, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+    write_atomically(path, film.getvalue())
     return path
 
 

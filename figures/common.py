@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
@@ -22,6 +23,7 @@ from s4nn_ref.app.storage import read_weights
 from s4nn_ref.data import idx
 from s4nn_ref.data.dataset import Dataset, load
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 from s4nn_ref.metrics import Responses
 from s4nn_ref.network import Network
 
@@ -140,10 +142,11 @@ def show_image(axes, image: np.ndarray) -> None:
 
 def save(figure: Figure, name: str, out: Path) -> None:
     """Write NAME.png and NAME.pdf."""
-    out.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out / f"{name}.png", bbox_inches="tight")
     # without the date, the same figure gives the same file
-    figure.savefig(out / f"{name}.pdf", bbox_inches="tight", metadata={"CreationDate": None})
+    for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):
+        drawn = BytesIO()
+        figure.savefig(drawn, format=kind, bbox_inches="tight", metadata=metadata)
+        write_atomically(out / f"{name}.{kind}", drawn.getvalue())
 
 
 def attempt(work: Iterable[Callable[[], None]]) -> int:

@@ -17,6 +17,7 @@ from tables import records_of, spread
 
 from s4nn_ref.app.paper import PAPER, TABLE_3
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 
 TEMPLATE = Path(__file__).with_name("results.template.md")
 # table: its experiments, and whether one column "paper" holds for all of them
@@ -157,8 +158,7 @@ def write(results: Path, out: Path, check: bool) -> None:
     """Write the page, or compare it. Raises InputError where records are missing, or the page is out of date."""
     page = TEMPLATE.read_text(encoding="utf-8").format_map(Values(results))
     if not check:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+        write_atomically(out, page.encode())
     elif not out.exists() or out.read_text(encoding="utf-8") != page:
         raise InputError(f"{out} is not what the records say; write it with: python figures/results.py")
 

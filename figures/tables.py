@@ -5,6 +5,7 @@ python figures/tables.py [--results DIR] [--out DIR]
 
 import argparse
 import csv
+import io
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from s4nn_ref.app.paper import TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from s4nn_ref.app.record import read_record, read_responses
 from s4nn_ref.config import read_config
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 
 # faithful, improved, improved for early decisions
 EXPERIMENTS = {"mnist": ("mnist", "mnist-plus", "mnist-early"), "fashion": ("fashion", "fashion-plus")}
@@ -24,12 +26,12 @@ DATASETS = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
 
 def write(name: str, title: str, rows: list[list[str]], out: Path, note: str = "") -> None:
     """Write rows, the head first, as NAME.md with a title and a note, and as NAME.csv."""
-    out.mkdir(parents=True, exist_ok=True)
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     lines.insert(1, "|" + "---|" * len(rows[0]))
-    (out / f"{name}.md").write_text("\n".join([f"# {title}", "", *lines, "", *([note, ""] if note else [])]))
-    with open(out / f"{name}.csv", "w", newline="") as file:
-        csv.writer(file).writerows(rows)
+    page, sheet = "\n".join([f"# {title}", "", *lines, "", *([note, ""] if note else [])]), io.StringIO(newline="")
+    csv.writer(sheet).writerows(rows)
+    write_atomically(out / f"{name}.md", page.encode())
+    write_atomically(out / f"{name}.csv", sheet.getvalue().encode())
 
 
 def spread(values, scale: float = 1.0, digits: int = 2) -> str:

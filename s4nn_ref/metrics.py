@@ -1,11 +1,51 @@
 """Metrics: each defined once, computed from raw firing times (section 3 of the paper)."""
 
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
 from s4nn_ref.decision import decide, fired
 from s4nn_ref.network import BATCH, Network
+from s4nn_ref.schema import Count, Positive, Share
+
+
+class Spikes(TypedDict):
+    """Mean required spikes (MRN), per image."""
+
+    layers: dict[str, Positive]
+    total: Positive
+    total_without_pooling: Positive
+
+
+class Dead(TypedDict):
+    """Shares of hidden neurons that are silent."""
+
+    per_image: Share
+    always: Share
+
+
+class Validation(TypedDict):
+    """The metrics of validation images, as a checkpoint and a record hold them."""
+
+    accuracy_strict: Share
+    accuracy_first_spike: Share
+    accuracy_unique: Share
+    accuracy_lenient: Share
+    accuracy_authors: NotRequired[Share]  # not in the oldest records
+    accuracy_potential: Share
+    tied: Share
+    silent: Share
+    decision_time_mean: Positive
+    mrn: Spikes
+    dead: Dead
+
+
+class Metrics(Validation):
+    """What `metrics_of` returns."""
+
+    n: Count
+    aft: list[Positive | None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +117,7 @@ def respond(
     )
 
 
-def mean_required_spikes(spikes: np.ndarray, layers: tuple[str, ...]) -> dict:
+def mean_required_spikes(spikes: np.ndarray, layers: tuple[str, ...]) -> Spikes:
     """MRN per layer and in total. spikes : (n, layers), until the decision; layers : their names, input first."""
     pooling = np.array([layer.startswith("P") for layer in layers])
     return {
@@ -87,7 +127,7 @@ def mean_required_spikes(spikes: np.ndarray, layers: tuple[str, ...]) -> dict:
     }
 
 
-def metrics_of(r: Responses, labels: np.ndarray) -> dict:
+def metrics_of(r: Responses, labels: np.ndarray) -> Metrics:
     """Every metric, from raw responses.
 
     labels : (n,)

@@ -17,7 +17,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # every part may import itself and parts of a lower rank
 RANKS = [
     ("errors", "decision", "encoding", "schedules", "reference", "neurons", "losses"),
-    ("structure", "settings", "files", "kernels"),
+    ("structure", "settings", "schema", "kernels"),
+    ("files",),
     ("engines",),
     ("layers",),
     ("network",),

@@ -22,7 +22,7 @@ from s4nn_ref.app.report import network_text
 from s4nn_ref.app.storage import read_weights, write_weights
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.data import idx
-from s4nn_ref.files import read_npz, write_npz
+from s4nn_ref.files import load_npz, write_npz
 
 ROOT = Path(__file__).parent.parent
 
@@ -214,7 +214,7 @@ def test_weights_that_are_not_ours(s4nn, run_dir, data_dir, tmp_path):
     np.savez(tmp_path / "pickled.npz", meta=np.array({"a": 1}, dtype=object))
     assert_refused(evaluate(tmp_path / "pickled.npz"), "not a file of s4nn")
     assert_refused(evaluate(run_dir / "checkpoint.npz"), "not a weights file")
-    arrays, meta = read_npz(weights)
+    arrays, meta = load_npz(weights)
     arrays["w1"][0, 0, 0, 0] = np.nan
     write_npz(tmp_path / "nan.npz", arrays, meta)
     assert_refused(evaluate(tmp_path / "nan.npz"), "w1 holds NaN")
@@ -232,7 +232,10 @@ def test_data_commands(s4nn, data_dir, tmp_path):
     code, out, _ = s4nn("data", "where", "tiny", "--data", data_dir)
     assert code == 0
     assert "train-images" in out
-    assert_refused(s4nn("data", "verify", "nothing", "--data", tmp_path), "s4nn data fetch nothing")
+    assert_refused(s4nn("data", "verify", "mnist", "--data", tmp_path), "s4nn data fetch mnist")
+    result = s4nn("data", "verify", "nothing", "--data", tmp_path)
+    assert_refused(result, "nothing/", "is in none of")
+    assert "fetch" not in result[2]  # which could not work
     assert_refused(s4nn("data", "fetch", "nothing"), "no mirror is known")
 
 

@@ -13,7 +13,7 @@ from s4nn_ref.app import session, storage
 from s4nn_ref.app.predict import read_image
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import read_npz, write_npz
+from s4nn_ref.files import load_npz, write_npz
 from s4nn_ref.kernels.spikes import fan_out
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.structure import parse_structure
@@ -42,7 +42,7 @@ def test_no_network_has_a_threshold_of_zero(v_th):
 def test_weights_that_single_precision_cannot_hold(tmp_path):
     config = config_of_dict({"network": {"structure": "2-2", "input_shape": [2, 1, 1], "init": [[0, 1]]}})
     storage.write_weights(tmp_path / "w.npz", config, np.zeros(4, np.float32))
-    arrays, meta = read_npz(tmp_path / "w.npz")
+    arrays, meta = load_npz(tmp_path / "w.npz")
     write_npz(tmp_path / "w.npz", {"w0": np.full(arrays["w0"].shape, 1e300)}, meta)
     with pytest.raises(InputError, match="infinite weights"):
         storage.read_weights(tmp_path / "w.npz")

@@ -24,7 +24,7 @@ from scaling import scaling, threads_on_trained
 
 from s4nn_ref.app.record import environment
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import write_json
+from s4nn_ref.files import write_atomically, write_json
 
 NETWORKS = ("mnist-plus", "fashion-plus")
 
@@ -58,9 +58,8 @@ def main(argv=None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    args.out.mkdir(parents=True, exist_ok=True)
     write_json(args.out / "bench.json", result)
-    (args.out / "bench.md").write_text(markdown(result))
+    write_atomically(args.out / "bench.md", markdown(result).encode())
     print(markdown(result))
     return 0
 

@@ -1,6 +1,7 @@
 """Weights of dense networks that other programs have stored as NumPy arrays."""
 
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from s4nn_ref.network import Network
 def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
     """The array of a .npy file, or those of an object array where pickles are allowed."""
     try:
-        content = np.load(path, allow_pickle=False)
+        with warnings.catch_warnings(action="ignore"):  # a damaged header
+            content = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path} not found") from None
     except (OSError, EOFError) as error:

@@ -1,5 +1,7 @@
 """Recognising single PNG files: reading, presenting, and drawing the output potentials as in Fig. 3."""
 
+import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +12,10 @@ from scipy import ndimage
 from s4nn_ref.anytime import Anytime
 from s4nn_ref.decision import fired
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import check_free, write_atomically
 from s4nn_ref.network import Network
 
+_LEVEL = {"L;2": 85, "L;4": 17}  # of a PNG's grey with 2 and 4 bits, in 8 bits
 MAX_PIXELS = 20_000_000  # of a picture; Pillow warns of larger ones at 90 million
 
 
@@ -40,20 +44,26 @@ def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) ->
     if shape[2] not in (1, 3):
         raise InputError(f"pictures have 1 channel or 3, the network reads {shape[2]}")
     try:
-        with Image.open(path, formats=["PNG", "JPEG"]) as file:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG", "JPEG"]) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise InputError(
                     f"{path} has {file.width} x {file.height} pixels, {shape[1]} x {shape[0]} are read; scale it down "
                     f"to {MAX_PIXELS // 10**6} million or fewer"
                 )
-            if file.mode.startswith("I"):  # 16-bit grey
-                image = np.asarray(file, float)[..., None] / 65535.0
+            if file.mode.startswith("I"):  # 16-bit grey, of which a level may be transparent
+                grey = np.asarray(file)
+                image = np.where(grey == file.info.get("transparency", -1), 1.0, grey / 65535.0)[..., None]
             else:
+                _scale_transparency(file)
                 rgba = np.asarray(file.convert("RGBA"), float) / 255.0
                 image = rgba[..., :3] @ np.array([[0.299], [0.587], [0.114]]) if shape[2] == 1 else rgba[..., :3]
                 image = image * rgba[..., 3:] + (1.0 - rgba[..., 3:])  # grey: ITU-R BT.601
     except InputError:
         raise
+    except Image.DecompressionBombError:  # beyond what Pillow opens
+        raise InputError(
+            f"{path} has too many pixels; scale it down to {MAX_PIXELS // 10**6} million or fewer"
+        ) from None
     except UnidentifiedImageError:
         raise InputError(f"{path} is not a PNG or JPEG file; convert it first") from None
     except Exception as error:  # a damaged picture may raise anything
@@ -65,6 +75,15 @@ def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) ->
         image = ndimage.zoom(smooth, (*factors, 1.0), order=1, grid_mode=True, mode="nearest")
     image = np.broadcast_to(1.0 - image if invert else image, shape)
     return np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8)
+
+
+def _scale_transparency(file: Image.Image) -> None:
+    """Give a PNG's transparent level or colour in 8 bits, as Pillow gives its pixels."""
+    clear, raw = file.info.get("transparency"), file.tile[0][3]
+    if raw in _LEVEL and clear is not None:
+        file.info["transparency"] = clear * _LEVEL[raw]
+    elif raw == "RGB;16B" and clear is not None:
+        file.info["transparency"] = tuple(level >> 8 for level in clear)
 
 
 def predict(network: Network, image: np.ndarray, encoding: str = "eq1", anytime: Anytime | None = None) -> Prediction:
@@ -83,10 +102,19 @@ def predict(network: Network, image: np.ndarray, encoding: str = "eq1", anytime:
     return Prediction(label, decision, has_fired, spikes, t_out, outputs.potentials(0))
 
 
+def check_plot(path: Path, force: bool, inputs: list[Path]) -> None:
+    """Raise InputError where `plot` must not write to a path: another format, no folder, a file that is there."""
+    if path.suffix not in (".png", ".pdf", ".svg"):
+        raise InputError(f"--plot {path}: a drawing is a .png, .pdf or .svg file")
+    if not path.parent.is_dir():
+        raise InputError(f"--plot {path}: there is no folder {path.parent}; make it first")
+    check_free(path, force, inputs)
+
+
 def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Prediction]]) -> None:
     """Draw each image beside the potentials of all output neurons over time, threshold and decision marked.
 
-    rows : (title, image, prediction); path ends in .png, .pdf or .svg. Raises InputError where it cannot be written.
+    rows : (title, image, prediction); path : as `check_plot` accepts it. Raises InputError where it cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -113,7 +141,6 @@ def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Predict
             title=f"{said}, {sum(p.spikes)} spikes until then",
         )
         right.legend(title="output", fontsize=8, title_fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02))
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot draw {path}: {error}") from None
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:], dpi=150)
+    write_atomically(path, drawn.getvalue())

@@ -1,11 +1,9 @@
 """Progress on a terminal (tqdm), and the line that every epoch leaves."""
 
-import sys
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from s4nn_ref.errors import mute
 from s4nn_ref.training.loop import Progress
 
 
@@ -32,7 +30,7 @@ class TerminalProgress(Progress):
     """One bar over all images of the run, with the time left, and a line per epoch."""
 
     def __init__(self, epochs: int, images: int, done: int):
-        self.epochs, self.deaf = epochs, False
+        self.epochs = epochs
         self.bar = tqdm(
             total=epochs * images, initial=done, unit="img", unit_scale=True, smoothing=0.05, leave=False, disable=None
         )
@@ -46,14 +44,8 @@ class TerminalProgress(Progress):
             self.bar.update(images)
 
     def end_epoch(self, row: dict) -> None:
-        if self.deaf:
-            return
-        try:
-            with tqdm.external_write_mode():
-                print(epoch_line(row, self.epochs), flush=True)
-        except BrokenPipeError:  # nobody reads any more; the training matters more than its lines
-            self.deaf = True
-            mute(sys.stdout)
+        with tqdm.external_write_mode():
+            print(epoch_line(row, self.epochs), flush=True)
 
     def close(self) -> None:
         self.bar.close()

@@ -207,8 +207,13 @@ class Training:
         checkpoint.write(path, self._identity(), progress, {**self.algorithm.state(), "best": self.best})
 
     def restore(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises InputError on one that is cut, or of another experiment or data set."""
+        """Go on from a checkpoint. Raises InputError on one that is damaged, or of another experiment or data set."""
         progress = checkpoint.read(path, self._identity(), {**self.algorithm.state(), "best": self.best})
+        seen = min(progress["batch"] * self.presented, len(self.data.labels))
+        validated = all(("validation" in row) == (len(self.validate.labels) > 0) for row in progress["history"])
+        within = progress["epoch"] <= self.config.training.epochs and progress["batch"] < self.batches
+        if not (within and validated and progress["running"]["images"] == seen):
+            raise InputError(f"{path} is damaged: it does not stand where a run can; start anew with --force")
         self.epoch, self.batch, self.history = progress["epoch"], progress["batch"], progress["history"]
         self.running, self.best_epoch = Running(**progress["running"]), progress["best_epoch"]
 
