@@ -117,11 +117,16 @@ def respond(
     )
 
 
+def layer_names(layers: tuple[str, ...]) -> list[str]:
+    """What metrics call the layers, of which two may have the same token: "0:input", "1:64C3", ..."""
+    return [f"{i}:{layer}" for i, layer in enumerate(layers)]
+
+
 def mean_required_spikes(spikes: np.ndarray, layers: tuple[str, ...]) -> Spikes:
     """MRN per layer and in total. spikes : (n, layers), until the decision; layers : their names, input first."""
     pooling = np.array([layer.startswith("P") for layer in layers])
     return {
-        "layers": {f"{i}:{layer}": float(spikes[:, i].mean()) for i, layer in enumerate(layers)},
+        "layers": {name: float(spikes[:, i].mean()) for i, name in enumerate(layer_names(layers))},
         "total": float(spikes.sum(axis=1).mean()),
         "total_without_pooling": float(spikes[:, ~pooling].sum(axis=1).mean()),
     }

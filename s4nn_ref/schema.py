@@ -42,7 +42,7 @@ class Array:
 
     def __str__(self) -> str:
         names = {"f": "float", "iu": "whole numbers", "i": "whole numbers"}
-        return f"{names[self.kinds]} ({', '.join(map(str, self.axes))}{',' * (len(self.axes) == 1)})"
+        return f"{names.get(self.kinds, 'numbers')} ({', '.join(map(str, self.axes))}{',' * (len(self.axes) == 1)})"
 
 
 def check(value, kind, where: str) -> None:
@@ -110,5 +110,6 @@ def check_arrays(arrays: dict[str, np.ndarray], expected: dict[str, Array]) -> N
         if not same or array.dtype.kind not in kind.kinds:
             known = " with " + ", ".join(f"{axis} = {n}" for axis, n in lengths.items()) if lengths else ""
             raise InputError(f"{name} is {array.dtype} {array.shape}, expected {kind}{known}")
-        if kind.range and not ((array >= kind.range.least) & (array <= kind.range.most)).all():
+        # in double precision, which holds the ends of every range
+        if kind.range and not ((array >= np.float64(kind.range.least)) & (array <= np.float64(kind.range.most))).all():
             raise InputError(f"{name} holds numbers that are not {kind.range.least:g} to {kind.range.most:g}")

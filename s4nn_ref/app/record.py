@@ -14,10 +14,10 @@ from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.config import Config
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import read_json, read_npz, write_json, write_npz
-from s4nn_ref.metrics import Metrics, Responses
+from s4nn_ref.metrics import Metrics, Responses, layer_names
 from s4nn_ref.schema import Array, Count, Positive, Range, Share
 from s4nn_ref.structure import parse_structure
-from s4nn_ref.training.checkpoint import Row
+from s4nn_ref.training.checkpoint import Row, whole
 
 RECORD_FORMAT = "s4nn_ref record 1"
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -41,10 +41,19 @@ class _Seconds(TypedDict):
     evaluation: Positive
 
 
+class _Versions(TypedDict):
+    python: str
+    s4nn_ref: str
+    numpy: str
+    numba: str
+    llvmlite: str
+    scipy: str
+
+
 class _Environment(TypedDict):
     revision: str | None
     dirty: bool | None
-    versions: dict[str, str]
+    versions: _Versions
     cpu: str
     cores: Count | None
     threads: Count
@@ -134,6 +143,21 @@ def write_record(folder: Path, config: Config, content: dict, responses: Respons
     )
 
 
+def _agrees(record: Record, config: Config) -> bool:
+    """Whether the metrics are those of this network, and the epochs those of the history."""
+    n = config.network
+    specs = parse_structure(n.structure, n.input_shape, n.padding)
+    layers = ("input", *(spec.token for spec in specs))
+    judged = [record[which] for which in ("selected", "last")]
+    metrics = [of[split] for of in judged for split in ("test", "train")]
+    return (
+        whole(record["history"], layers)
+        and all(of["epoch"] <= len(record["history"]) for of in judged)
+        and all(len(of["aft"]) == specs[-1].shape_post[2] for of in metrics)
+        and all(list(of["mrn"]["layers"]) == layer_names(layers) for of in metrics)
+    )
+
+
 def read_record(folder: Path) -> Record:
     """record.json of a run, its experiment in the keys of this release.
 
@@ -142,16 +166,8 @@ def read_record(folder: Path) -> Record:
     path = Path(folder) / "record.json"
     record = read_json(path, RECORD_FORMAT, Record, f"s4nn train experiments/NAME.toml --out {folder}")
     config = config_of_stored(record["config"], path)
-    epochs = [row["epoch"] for row in record["history"]]
-    judged = (record["selected"], record["last"])
-    n = config.network
-    classes = parse_structure(n.structure, n.input_shape, n.padding)[-1].shape_post[2]
-    if (
-        epochs != list(range(1, len(epochs) + 1))
-        or any(of["epoch"] > len(epochs) for of in judged)
-        or any(len(of[split]["aft"]) != classes for of in judged for split in ("test", "train"))
-    ):
-        raise InputError(f"{path} is damaged: its epochs or classes do not agree; make it again with --force")
+    if not _agrees(record, config):
+        raise InputError(f"{path} is damaged: its epochs, classes or layers do not agree; make it again with --force")
     return {**record, "config": config.as_dict()}
 
 

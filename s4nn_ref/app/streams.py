@@ -50,7 +50,7 @@ class Stream:
             work(*arguments)
         except OSError as error:
             # what the stream still holds goes nowhere, lest the interpreter's last flush fail on it
-            with contextlib.suppress(OSError, ValueError):  # not every stream has a file
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # not every stream has a file
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.stream.fileno())
                 os.close(nowhere)

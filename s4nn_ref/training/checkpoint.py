@@ -8,11 +8,10 @@ import numpy as np
 
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import read_npz, write_npz
-from s4nn_ref.metrics import Validation
+from s4nn_ref.metrics import Validation, layer_names
 from s4nn_ref.schema import Array, Count, Positive, Range, Share
 
 FORMAT = "s4nn_ref checkpoint 4"
-_LARGEST = float(np.finfo(np.float64).max)
 
 
 class Row(TypedDict):
@@ -58,6 +57,15 @@ def write(path: Path, identity: dict, progress: Progress, arrays: dict[str, np.n
     write_npz(path, arrays, {"format": FORMAT, **identity, "progress": progress})
 
 
+def whole(history: list[Row], layers: tuple[str, ...]) -> bool:
+    """Whether a history has every epoch once, and its metrics are of these layers. layers : input first"""
+    names = layer_names(layers)
+    spikes = [row["validation"]["mrn"]["layers"] for row in history if "validation" in row]
+    return [row["epoch"] for row in history] == list(range(1, len(history) + 1)) and all(
+        list(counts) == names for counts in spikes
+    )
+
+
 def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> Progress:
     """The progress of a run of this identity; fills its arrays in place.
 
@@ -79,7 +87,10 @@ def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> Progress:
 
 def _array_like(target: np.ndarray) -> Array:
     """What is stored of an array: finite numbers (`Training.save` writes no others), counts from 0."""
-    return Array(target.dtype.kind, target.shape, Range(0) if target.dtype.kind == "i" else Range(-_LARGEST, _LARGEST))
+    if target.dtype.kind == "i":
+        return Array("i", target.shape, Range(0))
+    largest = float(np.finfo(target.dtype).max)
+    return Array("f", target.shape, Range(-largest, largest))
 
 
 def _check_same(path: Path, meta: dict, now: dict) -> None:

@@ -211,6 +211,7 @@ class Training:
         progress = checkpoint.read(path, self._identity(), {**self.algorithm.state(), "best": self.best})
         seen = min(progress["batch"] * self.presented, len(self.data.labels))
         validated = all(("validation" in row) == (len(self.validate.labels) > 0) for row in progress["history"])
+        validated = validated and checkpoint.whole(progress["history"], self.evaluated.tokens)
         within = progress["epoch"] <= self.config.training.epochs and progress["batch"] < self.batches
         if not (within and validated and progress["running"]["images"] == seen):
             raise InputError(f"{path} is damaged: it does not stand where a run can; start anew with --force")
