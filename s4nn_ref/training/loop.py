@@ -35,7 +35,7 @@ class Settings:
     """
 
     epochs: int = field(default=20, metadata={"least": 0})
-    batch: int = field(default=1, metadata={"least": 1})
+    batch: int = field(default=1, metadata={"least": 1, "most": 1_000_000})
     order: Literal["shuffled", "file", "with-replacement"] = "shuffled"
     seed: int = field(default=0, metadata={"least": 0})
     select: Literal["best", "last"] = "best"
