@@ -123,7 +123,7 @@ def load_npz(path: Path) -> tuple[dict, dict]:
     Raises InputError on a file that is missing, cut, corrupt or not ours.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
             arrays = {key: npz[key] for key in npz.files}
         meta = json.loads(str(arrays.pop("meta")))
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from s4nn_ref.network import Network
 def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
     """The array of a .npy file, or those of an object array where pickles are allowed."""
     try:
-        with warnings.catch_warnings(action="ignore"), path.open("rb") as file:  # a damaged header
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:  # a damaged header
             content = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path} not found") from None
@@ -29,7 +29,7 @@ def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
             ) from None
         print(f"s4nn: warning: {path} is unpickled, which runs whatever code it holds", file=sys.stderr)
         try:
-            with path.open("rb") as file:
+            with open(path, "rb") as file:
                 content = np.load(file, allow_pickle=True)
         except Exception as unpickled:  # anything may come out of a pickle
             raise InputError(f"{path} cannot be unpickled: {type(unpickled).__name__}: {unpickled}") from None
