@@ -356,7 +356,7 @@ def test_structures(room, structure, padding, shape):
     tables["network"]["init"] = [[-10, 30]] * len(weighted)
     tables["optimiser"]["eta"] = 0.1
     code = train("structures", toml(tables).encode())
-    if structure == "64-3":
+    if (structure, shape) == ("64-3", [8, 8, 1]):
         assert code == 0
     online = tomllib.loads(ONLINE)
     online["network"] |= {"structure": structure, "init": [[0, 3]] * len(weighted)}
@@ -472,7 +472,7 @@ def test_arrays(room, content, factor):
     if code == 0:
         with warnings.catch_warnings(action="ignore"):
             expected = np.load(path).reshape(5, 8, 8, 1)
-        expected = (2 * np.sign(expected) if factor else expected).astype(np.float32)
+            expected = (2 * np.sign(expected) if factor else expected).astype(np.float32)
         np.testing.assert_array_equal(storage.read_weights(Path("imported.npz"))[0].w[0], expected)
 
 

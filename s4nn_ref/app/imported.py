@@ -68,7 +68,7 @@ def read_arrays(network: Network, paths: list[Path], allow_pickle: bool = False,
                 + " or ".join(map(str, dict.fromkeys(shapes)))
             )
         values = array.reshape(w.shape)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             w[...] = values if factor is None else np.sign(values) * factor[i]
         if not np.isfinite(w).all():
             raise InputError(f"array {i} holds NaN, infinite weights or such as {network.dtype} cannot hold")

@@ -42,7 +42,7 @@ def read_weights(path: Path) -> tuple[Network, Config]:
     config = config_of_stored(meta["config"], path)
     network = config.network_of()
     for i, w in enumerate(network.w):
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             w[...] = arrays[f"w{i}"]
         if not np.isfinite(w).all():  # in the precision in which they are used
             raise InputError(f"{path}: w{i} holds NaN or infinite weights; train again, perhaps with a smaller eta")
