@@ -3,8 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
 PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py first_spike.py anytime.py)
+BOUNDS = $(addprefix tests/test_,kernels.py backprop.py)
 
-.PHONY: .venv help demo mnist mnist-early mnist-literal fashion systems bench figures tables results test test-plain lint clean
+.PHONY: .venv help demo mnist mnist-early mnist-literal fashion systems bench figures tables results test test-plain \
+	test-bounds fuzz lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
@@ -19,6 +21,8 @@ help:
 	@echo "make tables         write the tables from the shipped records"
 	@echo "make results        write docs/results.md from the shipped records"
 	@echo "make test-plain     the kernel tests without compilation"
+	@echo "make test-bounds    the kernel tests with every index checked"
+	@echo "make fuzz           20,000 odd inputs, a quarter of an hour; SEED=n: others"
 	@echo "make lint | clean"
 
 .venv: .venv/installed
@@ -76,6 +80,13 @@ test: .venv/installed
 # the kernels as plain Python, line by line as they are written
 test-plain: .venv/installed
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(PLAIN)
+
+# the kernels with every index checked, machine code that is kept apart from the usual one
+test-bounds: .venv/installed
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest $(BOUNDS)
+
+fuzz: .venv/installed
+	S4NN_FUZZ=20000 S4NN_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/test_fuzz.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

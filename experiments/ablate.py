@@ -18,7 +18,7 @@ from s4nn_ref.app.record import environment
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.data.dataset import load
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import write_json
+from s4nn_ref.files import write_atomically, write_json
 from s4nn_ref.training.loop import Training, split_validation
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -149,9 +149,8 @@ def main(argv=None) -> int:
             print(name, flush=True)
             row = validated(config, train, args.limit)
             content["rows"][name] = {"changes": changes, "revision": environment()["revision"], **row}
-            args.out.mkdir(parents=True, exist_ok=True)
             write_json(path, content)
-            path.with_suffix(".md").write_text(table(content))
+            write_atomically(path.with_suffix(".md"), table(content).encode())
     except (InputError, OSError, tomllib.TOMLDecodeError) as error:
         print(f"ablate: {error}", file=sys.stderr)
         return 2

@@ -77,7 +77,6 @@ def main(argv=None) -> int:
         for row in history:
             del row["validation"]
         path = args.out / f"{config.name}.json"
-        args.out.mkdir(parents=True, exist_ok=True)
         content = {"config": config.as_dict(), "environment": ran_with, "limit": args.limit}
         write_json(path, {**content, "summary": summary(history), "history": history})
     except (InputError, OSError) as error:

@@ -151,12 +151,13 @@ def read_config(path: Path) -> Config:
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; experiments are in experiments/*.toml") from None
+    except (ValueError, RecursionError) as error:  # of syntax, encoding, numbers of thousands of digits, nesting
+        raise InputError(f"{path} is not valid TOML: {error}") from None
+    try:
         if "name" in table:
             raise InputError("name: an experiment is called as its file; remove the key")
         return config_of_dict(table, name=path.stem)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; experiments are in experiments/*.toml") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

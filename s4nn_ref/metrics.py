@@ -1,11 +1,51 @@
 """Metrics: each defined once, computed from raw firing times (section 3 of the paper)."""
 
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
 from s4nn_ref.decision import decide, fired
 from s4nn_ref.network import BATCH, Network
+from s4nn_ref.schema import Count, Positive, Share
+
+
+class Spikes(TypedDict):
+    """Mean required spikes (MRN), per image."""
+
+    layers: dict[str, Positive]
+    total: Positive
+    total_without_pooling: Positive
+
+
+class Dead(TypedDict):
+    """Shares of hidden neurons that are silent."""
+
+    per_image: Share
+    always: Share
+
+
+class Validation(TypedDict):
+    """The metrics of validation images, as a checkpoint and a record hold them."""
+
+    accuracy_strict: Share
+    accuracy_first_spike: Share
+    accuracy_unique: Share
+    accuracy_lenient: Share
+    accuracy_authors: NotRequired[Share]  # not in the oldest records
+    accuracy_potential: Share
+    tied: Share
+    silent: Share
+    decision_time_mean: Positive
+    mrn: Spikes
+    dead: Dead
+
+
+class Metrics(Validation):
+    """What `metrics_of` returns."""
+
+    n: Count
+    aft: list[Positive | None]
 
 
 @dataclass(frozen=True)
@@ -77,17 +117,22 @@ def respond(
     )
 
 
-def mean_required_spikes(spikes: np.ndarray, layers: tuple[str, ...]) -> dict:
+def layer_names(layers: tuple[str, ...]) -> list[str]:
+    """What metrics call the layers, of which two may have the same token: "0:input", "1:64C3", ..."""
+    return [f"{i}:{layer}" for i, layer in enumerate(layers)]
+
+
+def mean_required_spikes(spikes: np.ndarray, layers: tuple[str, ...]) -> Spikes:
     """MRN per layer and in total. spikes : (n, layers), until the decision; layers : their names, input first."""
     pooling = np.array([layer.startswith("P") for layer in layers])
     return {
-        "layers": {f"{i}:{layer}": float(spikes[:, i].mean()) for i, layer in enumerate(layers)},
+        "layers": {name: float(spikes[:, i].mean()) for i, name in enumerate(layer_names(layers))},
         "total": float(spikes.sum(axis=1).mean()),
         "total_without_pooling": float(spikes[:, ~pooling].sum(axis=1).mean()),
     }
 
 
-def metrics_of(r: Responses, labels: np.ndarray) -> dict:
+def metrics_of(r: Responses, labels: np.ndarray) -> Metrics:
     """Every metric, from raw responses.
 
     labels : (n,)

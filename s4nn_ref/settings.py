@@ -18,9 +18,10 @@ import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
 
-from s4nn_ref.errors import InputError
+from s4nn_ref.errors import InputError, shown
 
 SMALLEST, LARGEST = 1e-30, 1e30  # sizes of numbers: their products with weights and times are still single precision
+MOST = 2**63 - 1  # of whole numbers
 
 
 class Registry(Mapping):
@@ -76,7 +77,9 @@ def _type_name(kind) -> str:
 def _value(value, kind, where: str):
     """value as a `kind`, or an InputError that names the key."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
-    bad = InputError(f"{where} = {value!r}: expected {_type_name(kind)}")
+    if isinstance(value, int) and abs(value) > MOST:
+        raise InputError(f"{where}: expected a number of at most 19 digits")  # of thousands, Python would print none
+    bad = InputError(f"{where} = {shown(value)}: expected {_type_name(kind)}")
     if origin in _UNIONS:  # a value, or a word in its place
         other, word = args
         if isinstance(value, str) and value not in typing.get_args(word):
@@ -93,7 +96,7 @@ def _value(value, kind, where: str):
             raise bad
         kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
         if len(kinds) != len(value):
-            raise InputError(f"{where} = {value!r}: expected {len(kinds)} elements")
+            raise InputError(f"{where} = {shown(value)}: expected {len(kinds)} elements")
         return tuple(_value(v, k, where) for v, k in zip(value, kinds, strict=True))
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         if value != 0 and not SMALLEST <= abs(value) <= LARGEST:  # NaN neither
@@ -120,7 +123,7 @@ def _in_range(value, metadata, where: str):
     for number in value if isinstance(value, tuple) else () if isinstance(value, str) else (value,):
         if not all(holds(number, end) for _, end, holds in ranges):
             expected = " and ".join(f"{sign} {end:g}" for sign, end, _ in ranges)
-            raise InputError(f"{where} = {value!r}: expected a value {expected}")
+            raise InputError(f"{where} = {shown(value)}: expected a value {expected}")
     return value
 
 
@@ -130,7 +133,7 @@ def _chosen(f, table: dict, where: str):
     if name is None:
         raise InputError(f"missing key {where}{f.name}; known: {', '.join(registry)}")
     if not isinstance(name, str) or name not in registry:
-        raise InputError(f"{where}{f.name} = {name!r}: expected " + _type_name(typing.Literal[*registry]))
+        raise InputError(f"{where}{f.name} = {shown(name)}: expected " + _type_name(typing.Literal[*registry]))
     return registry[name]
 
 

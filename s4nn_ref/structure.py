@@ -6,6 +6,7 @@ synchronisation pulses beside the neurons of the layer below, for dense layers a
 starts with a number is a dense network and starts with the size of its input, as in ``784-400-10`` (section 3.1).
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,10 +16,13 @@ from s4nn_ref.errors import InputError
 MAX_WINDOW = 181  # side of a pooling window, whose places are counted in int16
 MAX_LISTS = 2**31  # bytes of a layer's lists of spikes
 
-_CONV = re.compile(r"([1-9]\d*)C([1-9]\d*)(?:S([1-9]\d*))?")
-_POOL = re.compile(r"P([1-9]\d*)")
-_PULSES = re.compile(r"S([1-9]\d*)")
-_DENSE = re.compile(r"[1-9]\d*")
+MAX_WEIGHTS = 2**28  # of a layer: a gibibyte, and some times that while it learns
+MAX_NEURONS = 2**24  # of a layer, or pixels of an image
+
+_CONV = re.compile(r"([1-9][0-9]{0,8})C([1-9][0-9]{0,8})(?:S([1-9][0-9]{0,8}))?")
+_POOL = re.compile(r"P([1-9][0-9]{0,8})")
+_PULSES = re.compile(r"S([1-9][0-9]{0,8})")
+_DENSE = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class Geometry(NamedTuple):
@@ -98,7 +102,17 @@ def _conv(token, shape, maps, kernel, stride, padding) -> LayerSpec:
 
 def _check_size(layer: LayerSpec) -> LayerSpec:
     """The layer, or an InputError where its spikes would not fit into memory."""
+    if math.prod(layer.shape_post) > MAX_NEURONS:
+        raise InputError(
+            f"structure: {layer.token} has {'x'.join(map(str, layer.shape_post))} neurons, at most {MAX_NEURONS:,} are "
+            "possible; use fewer, or more pooling before it"
+        )
     if g := layer.geometry:
+        if (weights := g.receptive_field * g.maps_post) > MAX_WEIGHTS:
+            raise InputError(
+                f"structure: {layer.token} has {weights:,} weights, at most {MAX_WEIGHTS:,} are "
+                "possible; use fewer neurons, or more pooling before it"
+            )
         size = 8 * 4 * g.height_post * g.width_post * (g.receptive_field + 1)  # engines.N_SHARDS lists of int64
         if size > MAX_LISTS:
             raise InputError(
@@ -146,12 +160,17 @@ def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: 
     One LayerSpec per layer after the input; the last is dense, one neuron per class.
     Raises
     ------
-    InputError : a token that is not a layer, a kernel larger than its map, pooling that leaves nothing, a dense network
-        whose first number is not the input's size, a convolution after a dense layer, no dense layer at the end.
+    InputError : a token that is not a layer, a layer that is too large, a kernel larger than its map, pooling that
+        leaves nothing, a dense network whose first number is not the input's size, a convolution after a dense layer,
+        no dense layer at the end.
     """
     tokens = [token.strip() for token in structure.split("-")]
     shape = tuple(input_shape)
     size = shape[0] * shape[1] * shape[2]
+    if size > MAX_NEURONS:
+        raise InputError(
+            f"input_shape: {'x'.join(map(str, shape))} are {size:,} pixels, at most {MAX_NEURONS:,} are read"
+        )
     if _DENSE.fullmatch(tokens[0]):
         if int(tokens[0]) != size:
             raise InputError(

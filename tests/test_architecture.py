@@ -17,7 +17,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # every part may import itself and parts of a lower rank
 RANKS = [
     ("errors", "decision", "encoding", "initial", "schedules", "reference", "neurons", "losses"),
-    ("structure", "settings", "files", "kernels"),
+    ("structure", "settings", "schema", "kernels"),
+    ("files",),
     ("engines",),
     ("layers",),
     ("network",),
@@ -239,6 +240,27 @@ def test_kernels_of_a_neuron_model_are_kept(copy):
     assert any("fire" in path.name for path in stored)
     run(PLAIN, copy)
     assert sorted((copy / "s4nn_ref" / "__pycache__").rglob("*.nbc")) == stored
+
+
+OUTSIDE = """
+import numpy as np
+from own import read
+try:
+    print(read(np.zeros(1000), 1001) == 5)
+except IndexError as error:
+    print(error)
+"""
+
+
+def test_machine_code_that_checks_every_index_is_kept_apart(copy):
+    """`make test-bounds`: the usual code neither takes its place nor is removed by it."""
+    code = "from s4nn_ref.kernels.compile import kernel\n\n\n@kernel\ndef read(values, i):\n    return values[i]\n"
+    (copy / "own.py").write_text(code)
+    assert run(FACTOR, copy) == "0.75\n"
+    assert run(FACTOR + OUTSIDE, copy, NUMBA_BOUNDSCHECK="1") == "0.75\nindex is out of bounds\n"
+    folders = sorted(path.name for path in (copy / "s4nn_ref" / "__pycache__").glob("*s4nn_ref-*"))
+    assert [name.partition("s4nn_ref-")[0] for name in folders] == ["bounds-", ""]
+    assert run(FACTOR + OUTSIDE, copy) == "0.75\nFalse\n"
 
 
 def test_folders_left_out_of_the_digest_hold_no_kernels():

@@ -1,8 +1,10 @@
 """Faults that users and attackers found, each the representative of a kind."""
 
 import multiprocessing
+import struct
 import threading
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ from PIL import Image
 from s4nn_ref.app import session, storage
 from s4nn_ref.app.predict import read_image
 from s4nn_ref.config import config_of_dict
+from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import read_npz, write_npz
+from s4nn_ref.files import load_npz, write_npz
+from s4nn_ref.kernels.running import running
 from s4nn_ref.kernels.spikes import fan_out
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.structure import parse_structure
@@ -42,7 +46,7 @@ def test_no_network_has_a_threshold_of_zero(v_th):
 def test_weights_that_single_precision_cannot_hold(tmp_path):
     config = config_of_dict({"network": {"structure": "2-2", "input_shape": [2, 1, 1], "init": [[0, 1]]}})
     storage.write_weights(tmp_path / "w.npz", config, np.zeros(4, np.float32))
-    arrays, meta = read_npz(tmp_path / "w.npz")
+    arrays, meta = load_npz(tmp_path / "w.npz")
     write_npz(tmp_path / "w.npz", {"w0": np.full(arrays["w0"].shape, 1e300)}, meta)
     with pytest.raises(InputError, match="infinite weights"):
         storage.read_weights(tmp_path / "w.npz")
@@ -119,12 +123,44 @@ def test_a_child_process_computes_or_says_why_not(method):
         assert "\n" not in said
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+def test_a_child_forked_while_another_thread_computes_says_why_it_does_not():
+    """The lock that the thread holds is held in the child for ever."""
+    computing, end, context = threading.Event(), threading.Event(), multiprocessing.get_context("fork")
+
+    def compute():
+        with running():
+            computing.set()
+            end.wait(timeout=120)
+
+    thread, queue = threading.Thread(target=compute), context.Queue()
+    thread.start()
+    try:
+        assert computing.wait(timeout=60)
+        child = context.Process(target=_forward_in_child, args=(queue,))
+        child.start()
+        assert "'spawn'" in queue.get(timeout=60)
+        child.join(timeout=60)
+        assert child.exitcode == 0
+    finally:
+        end.set()
+        thread.join()
+
+
 def test_large_structures_are_judged_at_once():
     began = time.perf_counter()
     with pytest.raises(InputError, match="GiB for its lists of spikes"):
         parse_structure("1C300-10", (200, 200, 1), "same")
     with pytest.raises(InputError, match="at most 181"):
         parse_structure("P182-10", (400, 400, 1))
+    for structure, shape, says in (
+        ("P1-999999999", (28, 28, 1), "neurons, at most"),
+        ("P1-1000000-10", (28, 28, 1), "weights, at most"),
+        ("9" * 5000, (28, 28, 1), "is not a layer"),
+        ("10", (10**6, 10**6, 1), "input_shape"),
+    ):
+        with pytest.raises(InputError, match=says):
+            parse_structure(structure, shape)
     geometry = parse_structure("8C25-2", (60, 60, 3), "same")[0].geometry
     fan = fan_out(geometry, 1)
     assert time.perf_counter() - began < 20
@@ -146,6 +182,76 @@ def test_pictures(tmp_path):
     Image.new("L", (6000, 4000)).save(tmp_path / "large.png")
     with pytest.raises(InputError, match="6000 x 4000 pixels"):
         read_image(tmp_path / "large.png", (28, 28, 1))
+
+
+def png(path, depth, colour, pixels, transparent):
+    """Write a PNG of one row by hand, with a transparent level (grey, colour type 0) or colour (type 2)."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    values = [level for pixel in pixels for level in np.atleast_1d(pixel)]
+    bits = "".join(f"{value:0{depth}b}" for value in values)
+    row = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+    clear = np.atleast_1d(transparent)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", len(pixels), 1, depth, colour, 0, 0, 0))
+        + chunk(b"tRNS", struct.pack(f">{len(clear)}H", *clear))
+        + chunk(b"IDAT", zlib.compress(b"\0" + row))
+        + chunk(b"IEND", b"")
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("depth", "pixels", "transparent", "expected"),
+    [
+        (1, [0, 1], 0, [255, 255]),
+        (2, [0, 1, 2, 3], 1, [0, 255, 170, 255]),
+        (4, [0, 5, 10, 15], 10, [0, 85, 255, 255]),
+        (8, [0, 5, 10, 255], 5, [0, 255, 10, 255]),
+        (16, [0, 300, 25700, 65535], 25700, [0, 1, 255, 255]),
+    ],
+)
+def test_a_level_of_grey_may_be_transparent(tmp_path, depth, pixels, transparent, expected):
+    path = png(tmp_path / "a.png", depth, 0, pixels, transparent)
+    assert read_image(path, (1, len(pixels), 1)).ravel().tolist() == expected
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_colour_may_be_transparent(tmp_path, depth):
+    scale = 257 if depth == 16 else 1
+    pixels = np.array([[10, 20, 30], [40, 50, 60]]) * scale
+    path = png(tmp_path / "a.png", depth, 2, list(pixels), pixels[0])
+    assert read_image(path, (1, 2, 3))[0].tolist() == [[255, 255, 255], [40, 50, 60]]
+
+
+def test_drawings_do_not_overwrite(tmp_path, s4nn):
+    config = config_of_dict({"network": {"structure": "784-10", "init": [[0, 1]]}})
+    storage.write_weights(tmp_path / "w.npz", config, np.ones(7840, np.float32))
+    Image.new("L", (28, 28), 90).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    predict = ("predict", tmp_path / "w.npz", tmp_path / "a.png", "--plot")
+    for force in ((), ("--force",)):
+        result = s4nn(*predict, tmp_path / "a.png", *force)
+        assert_refused(result, "one of the files to read")
+        assert result[1] == ""
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert_refused(s4nn(*predict, tmp_path / "v.jpg"), ".png, .pdf or .svg")
+    assert_refused(s4nn(*predict, tmp_path / "none" / "v.png"), "there is no folder")
+    for name, magic in (("v.png", b"\x89PNG"), ("v.pdf", b"%PDF"), ("v.svg", b"<?xml")):
+        assert s4nn(*predict, tmp_path / name)[0] == 0
+        assert (tmp_path / name).read_bytes().startswith(magic)
+    assert_refused(s4nn(*predict, tmp_path / "v.png"), "is there already", "--force")
+    assert s4nn(*predict, tmp_path / "v.png", "--force")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"w.npz", "a.png", "v.png", "v.pdf", "v.svg"}
+
+
+def test_encode_takes_bytes_only():
+    for images in (np.array([-1], np.int8), np.array([300]), np.array([1.0])):
+        with pytest.raises(ValueError, match="expected uint8"):
+            encode(images.reshape(1, 1, 1, 1), 100)
 
 
 def test_damaged_arrays_and_odd_names(tmp_path, data_dir, s4nn):

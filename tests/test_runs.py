@@ -16,7 +16,7 @@ from conftest import TINY, assert_refused, with_first_spike
 
 from s4nn_ref.app.record import read_record, read_responses
 from s4nn_ref.app.storage import read_weights
-from s4nn_ref.files import read_npz
+from s4nn_ref.files import load_npz
 from s4nn_ref.metrics import metrics_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -237,7 +237,7 @@ def test_ctrl_c_saves_and_resume_gives_the_same_bits(firing_toml, data_dir, tmp_
     train = ("train", firing_toml, "--data", data_dir, "--epochs", 12, "--out")
     assert s4nn(*train, tmp_path / "part", "--resume")[0] == 0
     assert s4nn(*train, tmp_path / "whole")[0] == 0
-    part, whole = (read_npz(tmp_path / name / "checkpoint.npz")[0] for name in ("part", "whole"))
+    part, whole = (load_npz(tmp_path / name / "checkpoint.npz")[0] for name in ("part", "whole"))
     for key in whole:
         assert part[key].tobytes() == whole[key].tobytes(), key
 

@@ -1,5 +1,6 @@
 """Learning: exact resumption, independence of threads, what is learned, checkpoints."""
 
+import json
 import signal
 
 import numba
@@ -7,13 +8,12 @@ import numpy as np
 import pytest
 from conftest import TARGETS, TINY, online_toml
 
-from s4nn_ref.app.record import RECORD_FORMAT
 from s4nn_ref.app.session import Options, train
 from s4nn_ref.app.storage import read_weights, write_weights
 from s4nn_ref.config import read_config
 from s4nn_ref.data.dataset import load
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import read_npz, write_json, write_npz
+from s4nn_ref.files import load_npz, write_json, write_npz
 from s4nn_ref.training.loop import Progress, Start, Training, held_out, split_validation
 
 
@@ -340,14 +340,15 @@ def test_a_checkpoint_of_another_experiment_is_refused(training, tmp_path, tiny_
         other.restore(tmp_path / "c.npz")
 
 
-def test_files_of_another_version_say_what_to_do(training, tmp_path, tiny_toml, data_dir):
+def test_files_of_another_version_say_what_to_do(training, tmp_path, tiny_toml, data_dir, finished):
     """A checkpoint, weights and a record whose experiment has a section that is gone."""
     run, config = training(epochs=1), read_config(tiny_toml)
     run.run(tmp_path / "checkpoint.npz", Progress())
     write_weights(tmp_path / "weights.npz", config, run.best)
-    write_json(tmp_path / "record.json", {"format": RECORD_FORMAT, "config": {**config.as_dict(), "gone": {"key": 1}}})
+    record = json.loads((finished / "record.json").read_text())
+    write_json(tmp_path / "record.json", {**record, "config": {**config.as_dict(), "gone": {"key": 1}}})
     for name in ("checkpoint.npz", "weights.npz"):
-        arrays, meta = read_npz(tmp_path / name)
+        arrays, meta = load_npz(tmp_path / name)
         write_npz(tmp_path / name, arrays, {**meta, "config": {**meta["config"], "gone": {"key": 1}}})
     with pytest.raises(InputError, match=r"checkpoint\.npz .*gone.*--force"):
         training(epochs=1).restore(tmp_path / "checkpoint.npz")
@@ -368,12 +369,12 @@ def test_a_checkpoint_of_an_older_release_says_what_to_do(training, tmp_path):
     said = str(error.value)
     assert "\n" not in said
     assert all(
-        words in said for words in ("c.npz", "before 0.2.0", "finish the run with the release that wrote it", "--force")
+        words in said for words in ("c.npz", "another release", "go on with the release that wrote it", "--force")
     )
     np.testing.assert_array_equal(run.algorithm.network.parameters, before)
     # other files are just no checkpoints
     write_npz(tmp_path / "c.npz", state, {**meta, "format": "s4nn_ref weights 1"})
-    with pytest.raises(InputError, match="not a checkpoint of s4nn"):
+    with pytest.raises(InputError, match="not a checkpoint file of s4nn"):
         run.restore(tmp_path / "c.npz")
 
 

@@ -8,10 +8,12 @@ import json
 import os
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from s4nn_ref import __version__
-from s4nn_ref.errors import InputError, mute
+from s4nn_ref.app.streams import NobodyReads, Stream, fill_closed
+from s4nn_ref.errors import InputError
 
 EXAMPLES = """\
 examples:
@@ -25,7 +27,9 @@ examples:
   s4nn data verify mnist
 
 Data sets are searched in --data DIR, or else in $S4NN_DATA, data/ and the download cache,
-each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on."""
+each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on.
+
+train, import, data fetch and predict --plot do their work whether or not anybody reads what they print."""
 
 PREDICTION = """\
 A picture of another size than the network's is scaled with its aspect kept, centred, and padded with its
@@ -91,6 +95,8 @@ def run_predict(args) -> int:
 
     network, config = storage.read_weights(args.weights)
     names = report.names_of_classes(config.data.dataset, network.n_classes)
+    if args.plot:
+        predict.check_plot(args.plot, args.force, [args.weights, *args.images])
     # all files are read before anything is printed or written
     pictures = [predict.read_image(path, network.input_shape, args.invert) for path in args.images]
     rows = []
@@ -146,6 +152,7 @@ def run_info(args) -> int:
 def run_import(args) -> int:
     from s4nn_ref import config
     from s4nn_ref.app import imported, report, storage
+    from s4nn_ref.files import check_free
 
     experiment = config.read_config(args.config)
     signs = experiment.algorithm == "bs4nn"
@@ -155,8 +162,7 @@ def run_import(args) -> int:
     imported.read_arrays(network, args.arrays, args.allow_pickle, args.factor)
     if args.out.suffix != ".npz":
         raise InputError(f"--out {args.out}: weights are .npz files")
-    if args.out.exists() and not args.force:
-        raise InputError(f"{args.out} is there already; --force overwrites it, or use another --out")
+    check_free(args.out, args.force, [args.config, *args.arrays])
     storage.write_weights(args.out, experiment, network.parameters)
     print(report.network_text(network, experiment))
     return 0
@@ -182,7 +188,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str):
-        self.exit(2, f"s4nn: {message}; see {self.prog} --help\n")
+        self.exit(2, f"s4nn: {InputError(message)}; see {self.prog} --help\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -264,6 +270,7 @@ def parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="one JSON object per image and line, with the firing times of all outputs"
     )
     p.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the potentials of all outputs over time")
+    p.add_argument("--force", action="store_true", help="overwrite OUT.png")
 
     p = command("data", run_data, "fetch, verify or locate a data set")
     p.add_argument("action", choices=("fetch", "verify", "where"))
@@ -306,15 +313,23 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    # before numba starts its threads: those that wait shall sleep, or they take the cores of a busy machine from those
-    # that work
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    args = parser().parse_args(argv)
+def _writes(args) -> bool:
+    """Whether a command leaves files, which are worth more than what it prints."""
+    fetches = args.command == "data" and args.action == "fetch"
+    return fetches or args.command in ("train", "import") or (args.command == "predict" and args.plot is not None)
+
+
+def _code(argv: list[str] | None, output: Stream) -> int:
+    """Run a command, which prints to `output`; its exit code."""
     try:
+        try:
+            args = parser().parse_args(argv)
+        except SystemExit as done:  # of --help, --version and bad usage
+            output.flush()
+            return done.code
+        output.needed = not _writes(args)
         code = args.run(args)
-        sys.stdout.flush()  # here, where a full disk can still be told of
+        output.flush()  # here, where a full disk can still be told of
         return code
     except InputError as error:
         print(f"s4nn: {error}", file=sys.stderr)
@@ -322,13 +337,25 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("s4nn: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, e.g. `| head`
-        mute(sys.stdout)
+    except NobodyReads:
         return 0
     except OSError as error:
-        mute(sys.stdout)
-        print(f"s4nn: {error.filename or 'output'}: {error.strerror}; free space or write elsewhere", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"s4nn: {InputError(f'{where}{error.strerror or error}')}; write elsewhere", file=sys.stderr)
         return 2
     except MemoryError:
         print("s4nn: not enough memory; use a smaller network or batch", file=sys.stderr)
         return 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    # before numba starts its threads: those that wait shall sleep, or they take the cores of a busy machine from those
+    # that work
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    fill_closed()
+    output, messages = Stream(sys.stdout, needed=True), Stream(sys.stderr)
+    with redirect_stdout(output), redirect_stderr(messages):
+        code = _code(argv, output)
+        messages.flush()
+    return code

@@ -1,6 +1,7 @@
 """Weights of dense networks that other programs have stored as NumPy arrays."""
 
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from s4nn_ref.network import Network
 def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
     """The array of a .npy file, or those of an object array where pickles are allowed."""
     try:
-        content = np.load(path, allow_pickle=False)
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:  # a damaged header
+            content = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path} not found") from None
     except (OSError, EOFError) as error:
@@ -27,7 +29,8 @@ def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
             ) from None
         print(f"s4nn: warning: {path} is unpickled, which runs whatever code it holds", file=sys.stderr)
         try:
-            content = np.load(path, allow_pickle=True)
+            with open(path, "rb") as file:
+                content = np.load(file, allow_pickle=True)
         except Exception as unpickled:  # anything may come out of a pickle
             raise InputError(f"{path} cannot be unpickled: {type(unpickled).__name__}: {unpickled}") from None
     if not isinstance(content, np.ndarray):
@@ -65,7 +68,7 @@ def read_arrays(network: Network, paths: list[Path], allow_pickle: bool = False,
                 + " or ".join(map(str, dict.fromkeys(shapes)))
             )
         values = array.reshape(w.shape)
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             w[...] = values if factor is None else np.sign(values) * factor[i]
         if not np.isfinite(w).all():
             raise InputError(f"array {i} holds NaN, infinite weights or such as {network.dtype} cannot hold")

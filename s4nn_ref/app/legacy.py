@@ -75,8 +75,9 @@ def config_of_stored(tables, path: Path) -> Config:
     """
     try:
         return config_of_dict(modern(tables) if is_old(tables) else tables)
-    except (InputError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:  # tables of any form
+        what = error if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         raise InputError(
-            f"{path}: its experiment cannot be read ({error}); was it written by another version? Use that one, or "
+            f"{path}: its experiment cannot be read ({what}); was it written by another version? Use that one, or "
             "start anew with --force or another --out"
         ) from None

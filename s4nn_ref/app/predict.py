@@ -1,6 +1,7 @@
 """Recognising single pictures: reading, presenting, and drawing the output potentials as in Fig. 3."""
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from PIL import Image, UnidentifiedImageError
 
 from s4nn_ref.decision import decide, fired
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import write_atomically
+from s4nn_ref.files import check_free, write_atomically
 from s4nn_ref.network import Network
 
+_LEVEL = {"L;2": 85, "L;4": 17}  # of a PNG's grey with 2 and 4 bits, in 8 bits
 MAX_PIXELS = 20_000_000  # of a picture; Pillow warns of larger ones at 90 million
 # colours of Okabe and Ito, which colour-blind readers can tell apart
 WINNER, LINES = "#D55E00", ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
@@ -89,20 +91,26 @@ def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) ->
     if shape[2] not in (1, 3):
         raise InputError(f"pictures have 1 channel or 3, the network reads {shape[2]}")
     try:
-        with Image.open(path, formats=["PNG", "JPEG"]) as file:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG", "JPEG"]) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise InputError(
                     f"{path} has {file.width} x {file.height} pixels, {shape[1]} x {shape[0]} are read; scale it down "
                     f"to {MAX_PIXELS // 10**6} million or fewer"
                 )
-            if file.mode.startswith("I"):  # 16-bit grey
-                image = np.asarray(file, float)[..., None] / 65535.0
+            if file.mode.startswith("I"):  # 16-bit grey, of which a level may be transparent
+                grey = np.asarray(file)
+                image = np.where(grey == file.info.get("transparency", -1), 1.0, grey / 65535.0)[..., None]
             else:
+                _scale_transparency(file)
                 rgba = np.asarray(file.convert("RGBA"), float) / 255.0
                 image = rgba[..., :3] @ np.array([[0.299], [0.587], [0.114]]) if shape[2] == 1 else rgba[..., :3]
                 image = image * rgba[..., 3:] + (1.0 - rgba[..., 3:])  # grey: ITU-R BT.601
     except InputError:
         raise
+    except Image.DecompressionBombError:  # beyond what Pillow opens
+        raise InputError(
+            f"{path} has too many pixels; scale it down to {MAX_PIXELS // 10**6} million or fewer"
+        ) from None
     except UnidentifiedImageError:
         raise InputError(f"{path} is not a PNG or JPEG file; convert it first") from None
     except Exception as error:  # a damaged picture may raise anything
@@ -110,6 +118,15 @@ def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) ->
     picture = _fit(image, shape[:2])
     image = np.broadcast_to(1.0 - picture.image if invert else picture.image, shape)
     return Picture(np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8), picture.fitted)
+
+
+def _scale_transparency(file: Image.Image) -> None:
+    """Give a PNG's transparent level or colour in 8 bits, as Pillow gives its pixels."""
+    clear, raw = file.info.get("transparency"), file.tile[0][3]
+    if raw in _LEVEL and clear is not None:
+        file.info["transparency"] = clear * _LEVEL[raw]
+    elif raw == "RGB;16B" and clear is not None:
+        file.info["transparency"] = tuple(level >> 8 for level in clear)
 
 
 def predict(network: Network, image: np.ndarray, encoding: str = "eq1") -> Prediction:
@@ -175,10 +192,19 @@ def draw_potentials(axes, network: Network, p: Prediction, names: tuple[str, ...
     )
 
 
+def check_plot(path: Path, force: bool, inputs: list[Path]) -> None:
+    """Raise InputError where `plot` must not write to a path: another format, no folder, a file that is there."""
+    if path.suffix not in (".png", ".pdf", ".svg"):
+        raise InputError(f"--plot {path}: a drawing is a .png, .pdf or .svg file")
+    if not path.parent.is_dir():
+        raise InputError(f"--plot {path}: there is no folder {path.parent}; make it first")
+    check_free(path, force, inputs)
+
+
 def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Prediction]], names: tuple[str, ...]) -> None:
     """Draw each image beside the potentials of all output neurons over time, threshold and decision marked.
 
-    path : ends in .png, .pdf or .svg   rows : (title, image, prediction)   names : of the classes
+    path : as `check_plot` accepts it   rows : (title, image, prediction)   names : of the classes
     Raises InputError where the picture cannot be written, and for neurons in continuous time.
     """
     from matplotlib.figure import Figure
@@ -194,8 +220,5 @@ def plot(path: Path, network: Network, rows: list[tuple[str, np.ndarray, Predict
         said = f"class {names[p.label]}" + (f" at t = {p.decision_time:g}" if p.fired else ", no output spike")
         right.set(xlabel="time (steps)", title=f"{said}, {sum(p.spikes)} spikes until then")
     drawn = io.BytesIO()
-    try:
-        figure.savefig(drawn, format=path.suffix[1:], dpi=150)
-    except ValueError as error:
-        raise InputError(f"cannot draw {path}: {error}") from None
+    figure.savefig(drawn, format=path.suffix[1:], dpi=150)
     write_atomically(path, drawn.getvalue())

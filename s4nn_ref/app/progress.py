@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from numba.core import event
 from tqdm import tqdm
 
-from s4nn_ref.errors import mute
 from s4nn_ref.kernels.compile import folder
 from s4nn_ref.training.loop import Progress
 
@@ -85,7 +84,7 @@ class TerminalProgress(Progress):
     """One bar over all images of the run, with the time left, and a line per epoch."""
 
     def __init__(self, epochs: int, images: int, done: int):
-        self.epochs, self.deaf, self.notice = epochs, False, CompilationNotice(sys.stdout)
+        self.epochs, self.notice = epochs, CompilationNotice(sys.stdout)
         self.bar = tqdm(
             total=epochs * images, initial=done, unit="img", unit_scale=True, smoothing=0.05, leave=False, disable=None
         )
@@ -100,14 +99,8 @@ class TerminalProgress(Progress):
             self.bar.update(images)
 
     def end_epoch(self, row: dict) -> None:
-        if self.deaf:
-            return
-        try:
-            with tqdm.external_write_mode():
-                print(epoch_line(row, self.epochs), flush=True)
-        except BrokenPipeError:  # nobody reads any more; the training matters more than its lines
-            self.deaf = True
-            mute(sys.stdout)
+        with tqdm.external_write_mode():
+            print(epoch_line(row, self.epochs), flush=True)
 
     def close(self) -> None:
         self.notice.close()

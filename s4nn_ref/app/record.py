@@ -1,23 +1,84 @@
 """The record of a run: record.json (what was run, every metric) and responses.npz (raw responses to test images)."""
 
-import json
 import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numba
 import numpy as np
 
-from s4nn_ref.app.legacy import is_old, modern
+from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.config import Config
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import read_npz, write_json, write_npz
-from s4nn_ref.metrics import Responses
+from s4nn_ref.files import read_json, read_npz, write_json, write_npz
+from s4nn_ref.metrics import Metrics, Responses, layer_names
+from s4nn_ref.schema import Array, Count, Positive, Range, Share
+from s4nn_ref.structure import parse_structure
+from s4nn_ref.training.checkpoint import Begun, Row, whole
 
 RECORD_FORMAT = "s4nn_ref record 1"
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+
+class _Judged(TypedDict):
+    """Metrics of the weights of one epoch."""
+
+    epoch: Count
+    test: Metrics
+    train: Metrics
+
+
+class _Splits(TypedDict):
+    train: list[str]
+    test: list[str]
+
+
+class _Seconds(TypedDict):
+    training: Positive
+    evaluation: Positive
+
+
+class _Versions(TypedDict):
+    python: str
+    s4nn_ref: str
+    numpy: str
+    numba: str
+    llvmlite: str
+    scipy: str
+
+
+class _Environment(TypedDict):
+    revision: str | None
+    dirty: bool | None
+    versions: _Versions
+    cpu: str
+    cores: Count | None
+    threads: Count
+
+
+class Record(TypedDict):
+    """record.json: what was run, and every metric. `config` holds the tables of an experiment."""
+
+    experiment: str
+    seed: Count
+    config: dict
+    environment: _Environment
+    dataset_sha256: _Splits
+    limit: Count | None
+    start: NotRequired[Begun | None]
+    seconds: _Seconds
+    selected: _Judged
+    last: _Judged
+    history: list[Row]
+
+
+class _ResponsesMeta(TypedDict):
+    layers: list[str]
+    t_max: Count
+    never_fired: Share
 
 
 def _git(*arguments: str) -> str | None:
@@ -83,28 +144,59 @@ def write_record(folder: Path, config: Config, content: dict, responses: Respons
     )
 
 
-def read_record(folder: Path) -> dict:
-    """record.json of a run. Raises InputError where it is missing or not a record."""
+def _agrees(record: Record, config: Config) -> bool:
+    """Whether the metrics are those of this network, and the epochs those of the history."""
+    n = config.network
+    specs = parse_structure(n.structure, n.input_shape, n.padding)
+    layers = ("input", *(spec.token for spec in specs))
+    judged = [record[which] for which in ("selected", "last")]
+    metrics = [of[split] for of in judged for split in ("test", "train")]
+    return (
+        whole(record["history"], layers)
+        and all(of["epoch"] <= len(record["history"]) for of in judged)
+        and all(len(of["aft"]) == specs[-1].shape_post[2] for of in metrics)
+        and all(list(of["mrn"]["layers"]) == layer_names(layers) for of in metrics)
+    )
+
+
+def read_record(folder: Path) -> Record:
+    """record.json of a run, its experiment in the keys of this release.
+
+    Raises InputError where it is missing, incomplete or not a record.
+    """
     path = Path(folder) / "record.json"
-    try:
-        record = json.loads(path.read_text())
-    except OSError:
-        raise InputError(f"{path} not found; make it with: s4nn train experiments/NAME.toml --out {folder}") from None
-    except ValueError:
-        raise InputError(f"{path} is not JSON; make it again with s4nn train ... --force") from None
-    if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
-        raise InputError(f"{path} is not a record of s4nn")
-    if is_old(record.get("config", {})):
-        record["config"] = modern(record["config"])
-    return record
+    record = read_json(path, RECORD_FORMAT, Record, f"s4nn train experiments/NAME.toml --out {folder}")
+    config = config_of_stored(record["config"], path)
+    if not _agrees(record, config):
+        raise InputError(f"{path} is damaged: its epochs, classes or layers do not agree; make it again with --force")
+    return {**record, "config": config.as_dict()}
 
 
 def read_responses(folder: Path) -> tuple[Responses, np.ndarray]:
-    """Raw responses of a run to the test set, and its labels."""
-    arrays, meta = read_npz(Path(folder) / "responses.npz")
-    if meta.get("format") != RECORD_FORMAT:
-        raise InputError(f"{folder}/responses.npz is not a record of s4nn")
-    labels = arrays.pop("labels")
+    """Raw responses of a run to the test set, and its labels.
+
+    Raises InputError where they are missing, incomplete or not responses.
+    """
+    path = Path(folder) / "responses.npz"
+
+    def expected(meta: dict) -> dict[str, Array]:
+        spikes, times = ("n", len(meta["layers"])), Range(0, float("inf"))
+        each = ("n", "classes")
+        return {
+            "t_out": Array("if", each, times),
+            "v_peak": Array("f", each),
+            "v_end": Array("f", each),
+            "v_late": Array("f", each, optional=True),  # not in the oldest records
+            "spikes": Array("i", spikes, Range(0)),
+            "silent_hidden": Array("f", ("n",), Range(0, 1)),
+            "labels": Array("iu", ("n",), Range(0)),
+        }
+
+    arrays, meta = read_npz(path, RECORD_FORMAT, _ResponsesMeta, expected)
+    labels, t_out = arrays.pop("labels"), arrays["t_out"]
+    late = t_out.dtype.kind == "i" and t_out.max(initial=0) > meta["t_max"]
+    if not len(labels) or labels.max() >= t_out.shape[1] or late:
+        raise InputError(f"{path} is damaged: no images, labels without an output neuron, or spikes after t_max")
     return Responses(
         **arrays, never_fired=meta["never_fired"], layers=tuple(meta["layers"]), t_max=meta["t_max"]
     ), labels

@@ -90,10 +90,13 @@ def _alone_in(out: Path):
         return
     folder = os.open(out, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another process trains into {out}; wait for it, or use another --out") from None
+        except OSError as error:
+            raise InputError(f"cannot hold {out} for this process: {error.strerror}; use another --out") from None
         yield
-    except BlockingIOError:
-        raise InputError(f"another process trains into {out}; wait for it, or use another --out") from None
     finally:
         os.close(folder)
 

@@ -9,10 +9,12 @@ import os
 import sys
 import zlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 
 FILES = {
     ("train", "images"): "train-images-idx3-ubyte",
@@ -64,7 +66,7 @@ def parse_idx(content: bytes, what: str, path="IDX data") -> np.ndarray:
     rank = found & 0xFF
     header = 4 + 4 * rank
     if len(content) < max(header, 4):
-        raise InputError(f"{path} is truncated: {len(content)} bytes, too few for an IDX header; fetch it again")
+        raise InputError(f"{path} is truncated: {len(content)} bytes, too few for an IDX header; get it again")
     shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
     size = 1
     for length in shape:
@@ -72,7 +74,7 @@ def parse_idx(content: bytes, what: str, path="IDX data") -> np.ndarray:
     if len(content) - header != size:
         raise InputError(
             f"{path} is {'truncated' if len(content) - header < size else 'too long'}: its header promises "
-            f"{' x '.join(map(str, shape))} bytes, it holds {len(content) - header}; fetch it again"
+            f"{' x '.join(map(str, shape))} bytes, it holds {len(content) - header}; get it again"
         )
     if size == 0:
         raise InputError(f"{path} holds no {what}")
@@ -86,7 +88,7 @@ def read(path: Path) -> bytes:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is truncated or corrupt ({error}); delete it and run: s4nn data fetch") from None
+        raise InputError(f"{path} is truncated or corrupt ({error}); delete it and get it again") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
 
@@ -112,8 +114,8 @@ def search_path(data_dir: Path | None = None) -> list[Path]:
 
 
 def find(name: str, filename: str, data_dir: Path | None = None) -> Path | None:
-    """Path of one file of a data set, compressed or not, or None. Raises InputError on a name with a slash."""
-    if name != Path(name).name:
+    """Path of one file of a data set, compressed or not, or None. Raises InputError on a name that is no folder's."""
+    if name != Path(name).name or name in ("", ".."):
         raise InputError(f"data set {name!r}: give the folder's name, without slashes, and its parent by --data")
     for folder in search_path(data_dir):
         for path in (folder / name / filename, folder / name / f"{filename}.gz"):
@@ -135,19 +137,23 @@ def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
             f"{name}/{filename} not found in {folders}, and no mirror is known for {name}; "
             "put the IDX files there, or name their folder by --data or S4NN_DATA"
         )
-    folder = (data_dir or cache_dir()) / name
+    path = (data_dir or cache_dir()) / name / f"{filename}.gz"
     failures = []
     for mirror in MIRRORS[name]:
-        url = f"{mirror}{filename}.gz"
-        try:
-            bar = sys.stderr.isatty()
-            path = Path(pooch.retrieve(url, known_hash=None, fname=f"{filename}.gz", path=folder, progressbar=bar))
-            if hashlib.sha256(read(path)).hexdigest() == SHA256[name][filename]:
-                return path
-            failures.append(f"{url}: wrong checksum")
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors; ours are ValueErrors
-            failures.append(f"{url}: {type(error).__name__}")
-        (folder / f"{filename}.gz").unlink(missing_ok=True)
+        url = f"{mirror}{path.name}"
+        with TemporaryDirectory() as folder:
+            try:
+                bar = sys.stderr.isatty()
+                fetched = pooch.retrieve(url, known_hash=None, fname=path.name, path=Path(folder), progressbar=bar)
+                right = hashlib.sha256(read(Path(fetched))).hexdigest() == SHA256[name][filename]
+                content = Path(fetched).read_bytes()
+            except (OSError, ValueError) as error:  # requests' errors are OSErrors; ours are ValueErrors
+                failures.append(f"{url}: {getattr(error, 'strerror', None) or type(error).__name__}")
+                continue
+        if right:
+            write_atomically(path, content)
+            return path
+        failures.append(f"{url}: wrong checksum")
     raise InputError(
         f"cannot download {name}/{filename} ({'; '.join(failures)}); get the IDX files elsewhere "
         f"and name their folder by --data or S4NN_DATA"
@@ -167,12 +173,15 @@ def checked(name: str, filename: str, content: bytes, path: Path) -> str:
 
 def verify(name: str, data_dir: Path | None = None) -> list[tuple[str, str]]:
     """(path, checksum) of every file of a data set; raises InputError for the first that is missing or wrong."""
+    advice = (
+        f"run: s4nn data fetch {name}" if name in MIRRORS else "put it there, or name its folder's parent by --data"
+    )
     rows = []
     for (_, what), filename in FILES.items():
         path = find(name, filename, data_dir)
         if path is None:
             folders = ", ".join(map(str, search_path(data_dir)))
-            raise InputError(f"{name}/{filename}[.gz] is in none of {folders}; run: s4nn data fetch {name}")
+            raise InputError(f"{name}/{filename}[.gz] is in none of {folders}; {advice}")
         content = read(path)
         parse_idx(content, what, path)
         rows.append((str(path), checked(name, filename, content, path)))

@@ -24,7 +24,8 @@ from numba.core import caching, config
 LANES = 64 if binding.get_host_cpu_features().get("avx512bw", False) else 32
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_PREFIX = "s4nn_ref-"
+# machine code that checks every index (NUMBA_BOUNDSCHECK=1) is kept apart, and neither removes the other's
+_PREFIX = "bounds-s4nn_ref-" if config.BOUNDSCHECK else "s4nn_ref-"
 WITHOUT_KERNELS = ("app", "data")
 
 

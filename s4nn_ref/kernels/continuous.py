@@ -81,8 +81,9 @@ def compiled(model) -> Continuous:
                         silent -= 1
             if silent == 0 and v_end.size == 0:
                 return
+        last = when[order.size - 1] if order.size > 0 else 1.0
         for j in range(v_end.size):
-            v_end[j] = potential((s0[j], s1[j]), 1e300)
+            v_end[j] = potential((s0[j], s1[j]), last)
 
     @kernel
     def fire_image(b, t_pre, w, v_th, post, v_end):

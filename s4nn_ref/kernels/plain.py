@@ -64,8 +64,8 @@ def compiled(model) -> Plain:
 
     @kernel
     def first_crossing(when, row, n, w, v_th, t_end):
-        """Firing time of one neuron (inf: silent), time and value of its peak, and its potential at the end."""
-        sums, t_post, t_peak, v_peak, k = start, math.inf, -1.0, 0.0, 0
+        """Firing time of one neuron (inf: silent), time and value of its peak, and its potential at the last input."""
+        sums, t, t_post, t_peak, v_peak, k = start, 1.0, math.inf, -1.0, 0.0, 0
         while k < n and when[k] < t_end:
             t = when[k]
             while k < n and when[k] == t:  # all inputs of one moment before the test
@@ -78,7 +78,7 @@ def compiled(model) -> Plain:
             t_cross = crossing(sums, v_th)
             if t <= t_cross < (when[k] if k < n else math.inf) and t_cross < t_end:
                 t_post, t_peak, v_peak = t_cross, t_cross, max(potential(sums, t_cross), v_th) if in_steps else v_th
-        return t_post, t_peak, v_peak, potential(sums, min(t_end, 1e300))
+        return t_post, t_peak, v_peak, potential(sums, t)
 
     @kernel
     def fire_image(b, t_pre, w, v_th, t_end, fan, post, v_end):

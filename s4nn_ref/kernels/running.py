@@ -17,11 +17,12 @@ _owner: int | None = None  # the process that ran a kernel first
 def running():
     """Run kernels inside. Raises RuntimeError in a process that was forked from one that had run kernels."""
     global _owner
+    # before the lock: another thread may have held it when the process was forked, and nobody opens it here
+    if _owner not in (None, os.getpid()):
+        raise RuntimeError(
+            "this process was forked from one that had computed already, and numba's threads do not survive that; "
+            "start processes with multiprocessing.get_context('spawn')"
+        )
     with _lock:
-        if _owner not in (None, os.getpid()):
-            raise RuntimeError(
-                "this process was forked from one that had computed already, and numba's threads do not survive that; "
-                "start processes with multiprocessing.get_context('spawn')"
-            )
         _owner = os.getpid()
         yield

@@ -11,7 +11,7 @@ from numba import prange
 
 from s4nn_ref.kernels.compile import kernel
 
-_COUNT = {"least": 0}
+_PIXELS = {"least": 0, "most": 10_000}  # no image is as large
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Settings:
     epochs      : all but the flip ends after this many epochs (0: with the run)
     """
 
-    shift: int = field(default=0, metadata=_COUNT)
+    shift: int = field(default=0, metadata=_PIXELS)
     probability: float = field(default=0.0, metadata={"least": 0, "most": 1})
     rotation: float = field(default=0.0, metadata={"least": 0, "most": 180})
     scale: float = field(default=0.0, metadata={"least": 0, "below": 1})
     shear: float = field(default=0.0, metadata={"least": 0, "below": 1})
     flip: bool = False
-    erase: int = field(default=0, metadata=_COUNT)
-    epochs: int = field(default=0, metadata=_COUNT)
+    erase: int = field(default=0, metadata=_PIXELS)
+    epochs: int = field(default=0, metadata={"least": 0})
 
     def at(self, epoch: int) -> "Settings":
         """What is done in an epoch, counted from 0."""

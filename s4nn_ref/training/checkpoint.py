@@ -2,35 +2,107 @@
 
 import json
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import read_npz, write_npz
+from s4nn_ref.metrics import Validation, layer_names
+from s4nn_ref.schema import Array, Count, Positive, Range, Share
 
 FORMAT = "s4nn_ref checkpoint 4"
 
 
-def write(path: Path, identity: dict, progress: dict, arrays: dict[str, np.ndarray]) -> None:
+class Row(TypedDict):
+    """A finished epoch, in the history of a checkpoint or a record."""
+
+    epoch: Count
+    cost: float
+    train_accuracy: Share
+    seconds: Positive
+    images_per_second: Positive
+    w_abs_mean: list[Positive]
+    validation: NotRequired[Validation]
+
+
+class Sums(TypedDict):
+    """Sums over the images of the current epoch."""
+
+    images: Count
+    cost: float
+    right: Count
+    seconds: Positive
+
+
+class Progress(TypedDict):
+    """Where a run stands."""
+
+    epoch: Count
+    batch: Count
+    running: Sums
+    history: list[Row]
+    best_epoch: Count
+
+
+class Begun(TypedDict):
+    """The weights that a run began from (D35)."""
+
+    file: str
+    sha256: str
+
+
+class _Meta(TypedDict):
+    config: dict
+    start: NotRequired[Begun | None]
+    images: Count
+    sha256: list[str]
+    progress: Progress
+
+
+def write(path: Path, identity: dict, progress: Progress, arrays: dict[str, np.ndarray]) -> None:
     """identity : JSON-ready, what must be the same for the run to go on   progress : JSON-ready   arrays : its state"""
     write_npz(path, arrays, {"format": FORMAT, **identity, "progress": progress})
 
 
-def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> dict:
+def whole(history: list[Row], layers: tuple[str, ...]) -> bool:
+    """Whether a history has every epoch once, and its metrics are of these layers. layers : input first"""
+    names = layer_names(layers)
+    spikes = [row["validation"]["mrn"]["layers"] for row in history if "validation" in row]
+    return [row["epoch"] for row in history] == list(range(1, len(history) + 1)) and all(
+        list(counts) == names for counts in spikes
+    )
+
+
+def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> Progress:
     """The progress of a run of this identity; fills its arrays in place.
 
-    Raises InputError on a file that is cut, of another release, experiment or start, or of other images.
+    Raises InputError on a file that is cut, incomplete, of another release, experiment or start, or of other images.
     """
-    stored, meta = read_npz(path)
-    if meta.get("format") != FORMAT:
-        older = str(meta.get("format", "")).startswith("s4nn_ref checkpoint")
-        if older:
-            raise InputError(
-                f"{path} is a checkpoint written before 0.2.0: finish the run with the release that wrote it, or start "
-                "anew with --force"
-            )
-        raise InputError(f"{path} is not a checkpoint of s4nn")
-    now = json.loads(json.dumps(identity))
+
+    def expected(meta: dict) -> dict[str, Array]:
+        _check_same(path, meta, json.loads(json.dumps(identity)))
+        return {key: _array_like(target) for key, target in arrays.items()}
+
+    stored, meta = read_npz(path, FORMAT, _Meta, expected)
+    progress = meta["progress"]
+    if not progress["best_epoch"] <= progress["epoch"] == len(progress["history"]):
+        raise InputError(f"{path} is damaged: its epochs and its history disagree; start anew with --force")
+    for key, target in arrays.items():
+        target[...] = stored[key]
+    return progress
+
+
+def _array_like(target: np.ndarray) -> Array:
+    """What is stored of an array: finite numbers (`Training.save` writes no others), counts from 0."""
+    if target.dtype.kind == "i":
+        return Array("i", target.shape, Range(0))
+    largest = float(np.finfo(target.dtype).max)
+    return Array("f", target.shape, Range(-largest, largest))
+
+
+def _check_same(path: Path, meta: dict, now: dict) -> None:
+    """Raise InputError where a checkpoint is of another experiment or of other images."""
     for section in {**meta["config"], **now["config"]}:
         was, keys = meta["config"].get(section), now["config"].get(section)
         if was != keys:
@@ -45,11 +117,6 @@ def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> dict:
         names = [start.get("file", "random weights") for start in (begun, asked)]
         same = "give the same --init" if begun else "leave --init out"
         raise InputError(f"{path} began from {names[0]}, not from {names[1]}; {same}, or use --force or another --out")
-    for key, target in arrays.items():
-        if key not in stored or stored[key].shape != target.shape:
-            raise InputError(f"{path} is damaged: {key} is missing or of the wrong size; start anew with --force")
-        target[...] = stored[key]
-    return meta["progress"]
 
 
 def _difference(section: str, was, now) -> str:

@@ -37,7 +37,7 @@ class Settings:
     """
 
     epochs: int = field(default=20, metadata={"least": 0})
-    batch: int = field(default=16, metadata={"least": 1})
+    batch: int = field(default=16, metadata={"least": 1, "most": 1_000_000})
     order: Literal["shuffled", "file", "with-replacement"] = "shuffled"
     seed: int = field(default=0, metadata={"least": 0})
     select: Literal["best", "last"] = "best"
@@ -237,8 +237,14 @@ class Training:
         checkpoint.write(path, self._identity(), progress, {**self.algorithm.state(), "best": self.best})
 
     def restore(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises InputError on one that is cut, or of another experiment or data set."""
+        """Go on from a checkpoint. Raises InputError on one that is damaged, or of another experiment or data set."""
         progress = checkpoint.read(path, self._identity(), {**self.algorithm.state(), "best": self.best})
+        seen = min(progress["batch"] * self.presented, len(self.data.labels))
+        validated = all(("validation" in row) == (len(self.validate.labels) > 0) for row in progress["history"])
+        validated = validated and checkpoint.whole(progress["history"], self.evaluated.tokens)
+        within = progress["epoch"] <= self.config.training.epochs and progress["batch"] < self.batches
+        if not (within and validated and progress["running"]["images"] == seen):
+            raise InputError(f"{path} is damaged: it does not stand where a run can; start anew with --force")
         self.epoch, self.batch, self.history = progress["epoch"], progress["batch"], progress["history"]
         self.running, self.best_epoch = Running(**progress["running"]), progress["best_epoch"]
 
