@@ -117,7 +117,7 @@ OPTIONS = {
     "predict": {"--invert", "--json", "--plot", "--force"},
     "data": {"--data"},
     "info": set(),
-    "import": {"--out", "--factor", "--force", "--allow-pickle"},
+    "import": {"--out", "--factor", "--force", "--classes"},
     "compare": set(),
 }
 

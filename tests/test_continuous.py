@@ -305,13 +305,13 @@ def test_pulses_stand_before_dense_layers(structure):
 XOR = np.array([[255, 255, 255], [255, 255, 0], [255, 0, 255], [255, 0, 0]], np.uint8).reshape(4, 3, 1, 1)
 
 
-def xor_of(algorithm, structure, learning=(), **network):
+def xor_of(algorithm, structure, learning=(), eta=0.02, **network):
     """An experiment on three inputs, the first of which always fires."""
     return config_of_dict({
         "network": {"structure": structure, "input_shape": [3, 1, 1], "v_th": 1, "t_max": 1, **network},
         "data": {"encoding": "binary" if algorithm == "mostafa" else "eq1"},
         "learning": {"algorithm": algorithm, **dict(learning)},
-        "optimiser": {"eta": 0.02, "schedule": "constant"},
+        "optimiser": {"eta": eta, "schedule": "constant"},
         "training": {"batch": 4},
     })  # fmt: skip
 
@@ -321,7 +321,7 @@ def xor_of(algorithm, structure, learning=(), **network):
     [
         ("relpsp", xor_of("relpsp", "3-20-2", {"temperature": 0.1, "silence": 0.1}, init=[[0, 2], [-0.3, 0.6]])),
         ("mostafa", xor_of("mostafa", "3-20-2", init=[[0, 2], [0, 0.4]])),
-        ("comsa", xor_of("comsa", "3-S2-20-S2-2")),
+        ("comsa", xor_of("comsa", "3-S2-20-S2-2", eta=0.1)),
     ],
 )
 def test_a_system_learns_xor(algorithm, config):

@@ -437,7 +437,7 @@ def test_pictures(room, content, invert):
     path.write_bytes(content)
     code, _, _ = contract("pictures", "predict", "run/weights.npz", path, *["--invert"] * invert, inputs=[path])
     if code == 0:
-        image = read_image(path, (8, 8, 1), invert)
+        image = read_image(path, (8, 8, 1), invert).image
         assert (image.shape, image.dtype) == ((8, 8, 1), np.uint8)
 
 

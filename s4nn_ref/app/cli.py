@@ -57,6 +57,10 @@ def _whole_number(text: str) -> int:
     return value
 
 
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
 def set_threads(threads: int | None) -> None:
     """Use this many threads; InputError if numba has fewer."""
     import numba
@@ -158,11 +162,10 @@ def run_import(args) -> int:
     signs = experiment.algorithm == "bs4nn"
     if signs != (args.factor is not None):
         raise InputError(f"--factor is {'needed' if signs else 'not'} for {experiment.algorithm}")
-    network = experiment.network_of()
-    imported.read_arrays(network, args.arrays, args.allow_pickle, args.factor)
+    network, experiment = imported.read_network(experiment, args.files, args.factor, args.classes)
     if args.out.suffix != ".npz":
         raise InputError(f"--out {args.out}: weights are .npz files")
-    check_free(args.out, args.force, [args.config, *args.arrays])
+    check_free(args.out, args.force, [args.config, *args.files])
     storage.write_weights(args.out, experiment, network.parameters)
     print(report.network_text(network, experiment))
     return 0
@@ -209,7 +212,12 @@ def parser() -> argparse.ArgumentParser:
         return p
 
     def add_data(p):
-        p.add_argument("--data", type=Path, metavar="DIR", help="folder with the data sets, e.g. DIR/mnist/...")
+        p.add_argument(
+            "--data",
+            type=Path,
+            metavar="DIR",
+            help="folder of the data sets, as DIR/mnist/... (default: $S4NN_DATA, data/, download cache)",
+        )
 
     def add_threads(p):
         p.add_argument("--threads", type=_whole_number, metavar="N", help="CPU threads (results do not depend on it)")
@@ -283,24 +291,29 @@ def parser() -> argparse.ArgumentParser:
     p = command(
         "import",
         run_import,
-        "weights that another program stored as NumPy arrays, for a dense network",
-        "Arrays are (n_post, n_pre), (n_post, n_pre, 1) or, above the image, (n_post, rows, columns), one .npy per\n"
-        "layer from below. Example, a network of S4NN:\n\n"
+        "weights of a dense network that another program stored",
+        "FILE is a NumPy array (.npy), a pickle of NumPy or CuPy arrays, or a network of Comsa (text, or .gz).\n"
+        "Arrays are (n_post, n_pre), (n_post, n_pre, 1) or, above the image, (n_post, rows, columns), a layer each\n"
+        "from below; a file may hold several. A pickle that asks for anything but arrays is refused, and nothing\n"
+        "of it is run.\n\n"
         "  s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz\n"
-        "  s4nn evaluate s4nn.npz",
+        "  s4nn import experiments/s4nn.toml weights.pickle --classes 4,1,0,7,9,2,3,5,8,6 --out s4nn.npz\n"
+        "  s4nn import experiments/comsa.toml fast_network.txt --out comsa.npz\n"
+        "  s4nn evaluate comsa.npz",
     )
     p.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment that the weights are of")
-    p.add_argument("arrays", type=Path, nargs="+", metavar="W.npy")
+    p.add_argument("files", type=Path, nargs="+", metavar="FILE", help="the weights")
     p.add_argument("--out", type=Path, required=True, metavar="WEIGHTS.npz", help="where to write")
     p.add_argument(
         "--factor", type=float, nargs="+", metavar="F", help="for BS4NN: a factor per layer; weights become F * sign(w)"
     )
-    p.add_argument("--force", action="store_true", help="overwrite WEIGHTS.npz")
     p.add_argument(
-        "--allow-pickle",
-        action="store_true",
-        help="also read object arrays, which can run code: only from people you trust",
+        "--classes",
+        type=_numbers,
+        metavar="C,C,...",
+        help="the class that each output neuron stands for (default: 0,1,..)",
     )
+    p.add_argument("--force", action="store_true", help="overwrite WEIGHTS.npz")
 
     p = command(
         "compare",

@@ -1,67 +1,174 @@
-"""Weights of dense networks that other programs have stored as NumPy arrays."""
+"""Weights of dense networks that other programs have stored: NumPy arrays, pickles of arrays, and Comsa's text format.
 
-import sys
+Three kinds of files, told apart by their first bytes:
+
+    .npy     an array, or an object array of several
+    pickle   arrays or lists of arrays, of NumPy or CuPy (as the authors of S4NN and BS4NN publish them)
+    text     a network of Comsa et al. 2020, as their program writes it, plain or gzipped
+"""
+
+import gzip
+import io
+import pickle
 import warnings
+import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from s4nn_ref.config import Config
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
 
+_reconstruct = np.ndarray.__reduce__(np.empty(0))[0]  # what NumPy's pickles call
+_ADMITTED = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("cupy.core.core", "array"): np.asarray,
+    ("cupy._core.core", "array"): np.asarray,
+}
+_MAX_BYTES = 2**30  # of a file, decompressed
 
-def _arrays(path: Path, allow_pickle: bool) -> list[np.ndarray]:
-    """The array of a .npy file, or those of an object array where pickles are allowed."""
+
+class _Unpickler(pickle.Unpickler):
+    """Knows how arrays are made, and nothing else: a pickle that names anything more is refused before it is called."""
+
+    def find_class(self, module, name):
+        try:
+            return _ADMITTED[module, name]
+        except KeyError:
+            raise InputError(f"it asks for {module}.{name}, which is no array") from None
+
+
+def _unpickled(content: bytes):
+    with warnings.catch_warnings(action="ignore"):
+        return _Unpickler(io.BytesIO(content), encoding="latin1").load()
+
+
+def _stored(content: bytes):
+    """What a .npy file or a pickle holds."""
+    file = io.BytesIO(content)
+    if not content.startswith(b"\x93NUMPY"):
+        return _unpickled(content)
+    with warnings.catch_warnings(action="ignore"):  # of a damaged header
+        version = np.lib.format.read_magic(file)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version in read_header and read_header[version](file)[2].hasobject:
+            return _unpickled(content[file.tell() :])
+        return np.load(io.BytesIO(content), allow_pickle=False)
+
+
+def _leaves(stored) -> list[np.ndarray]:
+    """The arrays of an object array, or of a list of arrays, in their order."""
+    if isinstance(stored, list | tuple) or (isinstance(stored, np.ndarray) and stored.dtype == object):
+        return [
+            array for part in (stored.ravel() if isinstance(stored, np.ndarray) else stored) for array in _leaves(part)
+        ]
+    if not isinstance(stored, np.ndarray):
+        raise InputError(f"it holds a {type(stored).__name__}, no array")
+    return [stored]
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:  # a damaged header
-            content = np.load(file, allow_pickle=False)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} not found") from None
-    except (OSError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except Exception as error:  # a damaged header may raise anything
-        if "allow_pickle" not in str(error):
-            raise InputError(f"{path} is not a NumPy array: {' '.join(str(error).split())}") from None
-        if not allow_pickle:
-            raise InputError(
-                f"{path} holds Python objects, and reading them can run any code; where you trust its origin, use "
-                "--allow-pickle"
-            ) from None
-        print(f"s4nn: warning: {path} is unpickled, which runs whatever code it holds", file=sys.stderr)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    if content.startswith(b"\x1f\x8b"):
         try:
-            with open(path, "rb") as file:
-                content = np.load(file, allow_pickle=True)
-        except Exception as unpickled:  # anything may come out of a pickle
-            raise InputError(f"{path} cannot be unpickled: {type(unpickled).__name__}: {unpickled}") from None
-    if not isinstance(content, np.ndarray):
-        raise InputError(f"{path} is an archive of several arrays; give one .npy per layer")
-    if content.dtype != object:
-        return [content]
+            with gzip.open(io.BytesIO(content)) as file:
+                content = file.read(_MAX_BYTES + 1)
+        except (OSError, EOFError, zlib.error):
+            raise InputError(f"{path} is a damaged gzip file; fetch it again") from None
+    if len(content) > _MAX_BYTES:
+        raise InputError(f"{path} holds more than a gibibyte; no network of this program is that large")
+    return content
+
+
+def _arrays(path: Path, content: bytes) -> list[np.ndarray]:
     try:
-        return [np.asarray(part) for part in content.ravel()]
-    except ValueError as error:
-        raise InputError(f"{path} holds objects that are not arrays: {error}") from None
+        return _leaves(_stored(content))
+    except InputError as error:
+        raise InputError(f"{path} is refused: {error}") from None
+    except Exception as error:  # a damaged file may raise anything
+        said = " ".join(str(error).split())
+        raise InputError(f"{path} is not a NumPy array, a pickle of arrays or a network of Comsa: {said}") from None
 
 
-def read_arrays(network: Network, paths: list[Path], allow_pickle: bool = False, factor: list[float] | None = None):
-    """Fill a dense network's weights from .npy files, a layer each.
+def _of_comsa(path: Path, content: bytes) -> tuple[float, list[int], list[np.ndarray]]:
+    """Threshold, sizes of the layers, and per layer from below the pulses (P,) and weights (M, n + P) of a text file.
 
-    paths : arrays (n_post, n_pre), (n_post, n_pre, 1) or, above an image, (n_post, H, W); or, with allow_pickle, one
-            object array of all layers
-    factor : one per layer for networks of signs (BS4NN): weights become factor * sign(w)
-    Raises InputError on a file that is not an array, a pickle that was not allowed, another number or shape of arrays,
+    The file: the word pulses_per_layer, the threshold, the number of layers, their sizes, the number of pulses of each,
+    the times of all pulses (those of the last layer are not used), and the weights neuron by neuron.
+    """
+    try:
+        threshold, n_layers, *numbers = content.split()[1:]
+        n_layers = int(n_layers)
+        sizes, n_pulses = [int(n) for n in numbers[:n_layers]], int(numbers[n_layers])
+        values = np.array(numbers[n_layers + 1 :], float)
+        pulses, weights = np.split(values, [n_layers * n_pulses])
+        shapes = [(post, pre + n_pulses) for pre, post in pairwise(sizes)]
+        parts = np.split(weights, np.cumsum([rows * columns for rows, columns in shapes])[:-1])
+        arrays = []
+        for times, part, shape in zip(pulses.reshape(n_layers, n_pulses), parts, shapes, strict=False):
+            arrays += [times, part.reshape(shape)]
+        return float(threshold), sizes, arrays
+    except (ValueError, IndexError, MemoryError):
+        raise InputError(f"{path} is a cut or damaged network of Comsa; fetch it again") from None
+
+
+def read_network(experiment: Config, paths: list[Path], factor=None, classes=None) -> tuple[Network, Config]:
+    """A dense network of an experiment with the weights of files, and the experiment, whose threshold is the file's if
+    that has one.
+
+    paths   : files of arrays (n_post, n_pre), (n_post, n_pre, 1) or, above an image, (n_post, H, W), a layer each from
+              below, or of several layers; or one network of Comsa
+    factor  : one per layer for networks of signs (BS4NN): weights become factor * sign(w)
+    classes : the class that each output neuron of the files stands for
+    Raises InputError on a file that is none of these, a pickle that calls anything, another number or shape of arrays,
     and NaN.
     """
-    if any(spec.kind != "dense" for spec in network.specs):
-        raise InputError(f"{network.structure} is not dense; arrays are read for dense networks, e.g. 784-400-10")
-    arrays = [array for path in paths for array in _arrays(path, allow_pickle)]
+    network = experiment.network_of()
+    contents = {path: _bytes(path) for path in paths}
+    if any(content.startswith(b"pulses_per_layer") for content in contents.values()):
+        if len(paths) > 1 or factor is not None:
+            raise InputError("a network of Comsa is one file, without --factor")
+        threshold, sizes, arrays = _of_comsa(paths[0], contents[paths[0]])
+        structure = "-".join([*(f"{n}-S{len(arrays[0])}" for n in sizes[:-1]), str(sizes[-1])])
+        if experiment.algorithm != "comsa" or experiment.network.structure != structure:
+            raise InputError(
+                f'{paths[0]} is a network of Comsa; give an experiment with learning.algorithm = "comsa" and '
+                f'network.structure = "{structure}"'
+            )
+        experiment = experiment.changed("network", v_th=threshold)
+        network = experiment.network_of()
+    else:
+        if any(spec.kind != "dense" for spec in network.specs):
+            raise InputError(f"{network.structure} is not dense; arrays are read for dense networks, e.g. 784-400-10")
+        arrays = [array for path in paths for array in _arrays(path, contents[path])]
+    _fill(network, arrays, factor)
+    if classes is not None:
+        w = network.w[-1]
+        if sorted(classes) != list(range(len(w))):
+            raise InputError(f"--classes {','.join(map(str, classes))}: give each of 0 to {len(w) - 1} once")
+        w[classes] = w.copy()
+    return network, experiment
+
+
+def _fill(network: Network, arrays: list[np.ndarray], factor) -> None:
+    """Put arrays into the weights of a network. Raises InputError where they do not fit."""
     if len(arrays) != len(network.w):
         raise InputError(f"{len(arrays)} arrays for the {len(network.w)} layers of {network.structure}; give one each")
     if factor is not None and (len(factor) != len(network.w) or not all(0 < f < float("inf") for f in factor)):
         raise InputError(f"factors {factor}: give one for each of the {len(network.w)} layers, finite and > 0")
     for i, (w, array) in enumerate(zip(network.w, arrays, strict=True)):
         n_pre = w[0].size
-        shapes = [(len(w), n_pre), (len(w), n_pre, 1)] + [w.shape[:3]] * (w.shape[3] == 1)
+        shapes = [(len(w), n_pre), (len(w), n_pre, 1)] + [w.shape[:3]] * (w.shape[3] == 1) + [(n_pre,)] * (len(w) == 1)
         if array.dtype.kind not in "fiub" or array.shape not in shapes:
             raise InputError(
                 f"array {i} is {array.dtype} {array.shape}; layer {i} of {network.structure} needs numbers of shape "
