@@ -103,7 +103,7 @@ def _value(value, kind, where: str):
             raise InputError(
                 f"{where} = {value!r}: expected a number that single precision holds, 0 or {SMALLEST:g} to {LARGEST:g}"
             )
-        return float(value)
+        return float(value) + 0.0  # not -0.0, which is a range's wrong end to numpy.random
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
     raise bad

@@ -62,6 +62,13 @@ def test_a_finished_run_of_other_images_is_not_the_result(tiny_toml, data_dir, t
     assert "| training images" in s4nn("compare", tmp_path / "run")[1]
 
 
+def test_a_folder_that_cannot_be_made_is_named(tiny_toml, data_dir, s4nn):
+    out = tiny_toml / "below" / "run"  # below a file
+    result = s4nn("train", tiny_toml, "--data", data_dir, "--out", out)
+    assert_refused(result, str(out), "Not a directory")
+    assert "output" not in result[2]
+
+
 def test_two_processes_do_not_train_into_one_folder(tiny_toml, data_dir, tmp_path, s4nn):
     pytest.importorskip("fcntl")
     train = ("train", tiny_toml, "--data", data_dir, "--out", tmp_path / "run", "--epochs", 1)

@@ -33,7 +33,7 @@ from s4nn_ref.files import load_npz, write_npz
 
 KINDS = 9
 EXAMPLES = int(os.environ.get("S4NN_FUZZ", 0)) // KINDS or 30  # per kind of input
-SECONDS = 30  # after which a command hangs
+SECONDS = 30  # of work, after which a command hangs
 ran = {}
 
 CONV = """
@@ -124,16 +124,21 @@ class Hang(BaseException):
 
 @contextmanager
 def alarm(seconds):
-    def ring(*_):
-        raise Hang(f"still at work after {seconds} s")
+    """Hang after so many seconds of work, or ten times as many of waiting: other programs may be busy too."""
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    def ring(*_):
+        raise Hang(f"still there after {seconds} s")
+
+    kinds = ((signal.SIGPROF, signal.ITIMER_PROF, seconds), (signal.SIGALRM, signal.ITIMER_REAL, 10 * seconds))
+    before = [signal.signal(number, ring) for number, _, _ in kinds]
+    for _, timer, after in kinds:
+        signal.setitimer(timer, after)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (number, timer, _), handler in zip(kinds, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
 
 
 def contract(kind, *arguments, inputs=()):
@@ -320,7 +325,9 @@ def with_key(section, key, value):
 @example(with_key("network", "init", [[0, 1e300], [0, 1]]))
 @example(with_key("network", "structure", "1C3000-3"))
 @example(with_key("network", "input_shape", [10**9, 10**9, 1]))
+@example(with_key("network", "init", [[0.0, -0.0], [-0.0, -0.0]]))
 @example(with_key("training", "batch", 10**18))
+@example(with_key("augment", "scale", -0.0))
 @example(with_key("augment", "shift", 10**18))
 @example(with_key("training", "seed", 2**63))
 @example(with_key("data", "dataset", "mnist/"))
