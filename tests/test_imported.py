@@ -83,7 +83,7 @@ def test_pickles_that_call_anything_are_refused(s4nn, files):
     assert not out.exists()
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("protocol", [2, 4, 5])
 @pytest.mark.parametrize("module", ["cupy.core.core", "cupy._core.core"])
 def test_pickles_of_arrays_are_read(s4nn, files, monkeypatch, module, protocol):
     """As CuPy writes them, which need not be there: a call of its function `array` with a NumPy array."""

@@ -22,7 +22,17 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
 
 _reconstruct = np.ndarray.__reduce__(np.empty(0))[0]  # what NumPy's pickles call
+
+
+def _from_buffer(content, dtype, shape, order):
+    """As NumPy's function of this name in pickles of protocol 5."""
+    return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
 _ADMITTED = {
+    ("_codecs", "encode"): lambda text, encoding: text.encode("latin1"),  # bytes in pickles of protocol 2
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy", "ndarray"): np.ndarray,
