@@ -15,6 +15,7 @@ from s4nn_ref.training.loop import Progress, Training, split_validation
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted(path.stem for path in (ROOT / "weights").glob("*.npz"))
 RECORDS = sorted((ROOT / "results").glob("*/seed*"))
+RUNGS = sorted((ROOT / "results" / "ladder").glob("*/seed*"))  # without raw responses
 N = 1000  # test images: a fixed slice
 
 
@@ -34,9 +35,18 @@ def test_records_agree_with_their_raw_responses_and_experiments(folder):
     record = read_record(folder)
     derived = metrics_of(*read_responses(folder))
     assert derived == {key: record["selected"]["test"][key] for key in derived}
-    experiment = read_config(ROOT / "experiments" / f"{record['experiment']}.toml")
+    assert_of_its_experiment(record, ROOT / "experiments")
+
+
+def assert_of_its_experiment(record, folder):
+    experiment = read_config(folder / f"{record['experiment']}.toml")
     assert config_of_dict(record["config"]) == experiment.changed("training", seed=record["seed"])
     assert record["environment"]["dirty"] is False
+
+
+@pytest.mark.parametrize("folder", RUNGS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_records_of_the_ladder_are_of_their_experiments(folder):
+    assert_of_its_experiment(read_record(folder), ROOT / "experiments" / "ladder")
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -1,0 +1,131 @@
+"""The ladder from the paper's rule to the paper's numbers: docs/ladder.md and its picture, from the records alone.
+
+    python figures/ladder.py [--results DIR] [--out DIR] [--page FILE] [--check]
+
+The text is ladder.template.md, beside this script; {table} stands for the table, {mnist[strict]} and the like for one
+value of an experiment's records. --check writes nothing and exits with 2 where the page is out of date.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from common import BLACK, BLUE, GREEN, ORANGE, OUT, PAGE, ROOT, SKY, attempt, save
+from matplotlib.figure import Figure
+from tables import records_of
+
+from results import ROWS, Values, markdown
+from s4nn_ref.app.paper import PAPER
+from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
+
+TEMPLATE = Path(__file__).with_name("ladder.template.md")
+# experiment: what it adds to the one before
+RUNGS = {
+    "mnist": "Eqs. 1-12",
+    "ladder/1-window": "window on dt/dV (D5)",
+    "ladder/2-steps": "many small steps in the output layer (D17)",
+    "ladder/3-average": "weight decay (D12), averaged weights (D13)",
+    "ladder/4-augment": "distorted images (D14), 12 epochs",
+    "ladder/5-hinge": "no error where the order is right (D10), lambda 30 (D27)",
+    "ladder/6-sparse": "sparser first layer (D17), larger rates, 26 epochs",
+    "mnist-near": "all 60,000 images, 45 epochs (D19)",
+}
+COLUMNS = ("strict", "first_spike", "unique", "lenient", "potentials", "silent", "tied", "decision_time", "mrn", "dead")
+
+
+def present(results: Path) -> dict[str, list[dict]]:
+    """Records of the rungs that have been run. Raises InputError where there are none."""
+    found = {experiment: records_of(experiment, results) for experiment in RUNGS}
+    found = {experiment: records for experiment, records in found.items() if records}
+    if not found:
+        raise InputError(f"no records of the ladder in {results}; make them with: make ladder")
+    return found
+
+
+def table(rungs: dict[str, list[dict]]) -> str:
+    """A rung by row: what it adds, its metrics, and the average firing time of the right output (Table 5)."""
+    head = ["rung", "adds", "seeds", *(ROWS[key].label.replace("*", "") for key in COLUMNS), "AFT (steps)"]
+    rows = [head]
+    for experiment, records in rungs.items():
+        aft = [sum(r["selected"]["test"]["aft"]) / len(r["selected"]["test"]["aft"]) for r in records]
+        cells = [ROWS[key].cell(ROWS[key].values(records)) for key in COLUMNS]
+        rows.append(
+            [
+                f"{list(RUNGS).index(experiment)} `{experiment}`",
+                RUNGS[experiment],
+                str(len(records)),
+                *cells,
+                ROWS["decision_time"].cell(aft),
+            ]
+        )
+    paper = PAPER["ds4nn", "mnist"]
+    said = {
+        "strict": f"{100 * paper['test']:.2f}",
+        "mrn": f"{paper['mrn']:.0f}",
+        "decision_time": str(paper["decision_time"]),
+    }
+    rows.append(["the paper", "", "", *(said.get(key, "-") for key in COLUMNS), "-"])
+    return markdown(rows)
+
+
+def draw(rungs: dict[str, list[dict]]) -> Figure:
+    """Accuracy, decision time and spikes, rung by rung; a dot for each seed, a line through their means."""
+    figure, paper = Figure(figsize=(PAGE, 3.6), layout="constrained"), PAPER["ds4nn", "mnist"]
+    axes = figure.subplots(1, 3, sharey=True, width_ratios=(2, 1, 1))
+    accuracies = (("strict", BLUE, "first spike, ties and silence as D20"), ("potentials", ORANGE, "final potentials"))
+    panels = (
+        (axes[0], accuracies, 100 * paper["test"]),
+        (axes[1], (("decision_time", GREEN, ""),), paper["decision_time"]),
+        (axes[2], (("mrn", SKY, ""),), paper["mrn"]),
+    )
+    for ax, lines, quoted in panels:
+        for key, color, label in lines:
+            row, means = ROWS[key], []
+            for y, records in enumerate(rungs.values()):
+                values = [row.scale * value for value in row.values(records)]
+                ax.plot(values, [y] * len(values), "o", color=color, ms=3, alpha=0.7)
+                means.append(sum(values) / len(values))
+            ax.plot(means, range(len(means)), color=color, label=label or None)
+        ax.axvline(quoted, color=BLACK, ls=":", lw=1)
+        ax.grid(axis="x")
+    axes[0].annotate("the paper", (100 * paper["test"], len(rungs) - 0.6), ha="right", va="top", fontsize=8)
+    axes[0].set(xlabel="accuracy, test images (%)")
+    axes[0].legend(loc="lower left")
+    axes[1].set(xlabel="decision time (steps)")
+    axes[2].set(xlabel="spikes until the decision")
+    names = [RUNGS[experiment].replace(", ", ",\n", 1) for experiment in rungs]
+    axes[0].set_yticks(range(len(rungs)), [f"{'+ ' if y else ''}{name}" for y, name in enumerate(names)])
+    axes[0].set_ylim(len(rungs) - 0.5, -0.5)
+    return figure
+
+
+def write(results: Path, out: Path, page: Path, check: bool) -> None:
+    """Write page and picture, or compare the page. Raises InputError where the page is out of date."""
+    rungs = present(results)
+    values = Values(results)
+    values["table"] = table(rungs)
+    text = TEMPLATE.read_text(encoding="utf-8").format_map(values)
+    if not check:
+        write_atomically(page, text.encode())
+        print(page)
+        save(draw(rungs), "ladder", out)
+    elif not page.exists() or page.read_text(encoding="utf-8") != text:
+        raise InputError(f"{page} is not what the records say; write it with: python figures/ladder.py")
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
+    parser.add_argument(
+        "--out", type=Path, default=OUT, metavar="DIR", help="folder of the picture (default: figures/out)"
+    )
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "ladder.md", metavar="FILE",
+                        help="the page (default: docs/ladder.md)")  # fmt: skip
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 2 where the page is out of date")
+    args = parser.parse_args(argv)
+    return attempt([lambda: write(args.results, args.out, args.page, args.check)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
