@@ -3,4 +3,4 @@
 Start reading at docs/reading.md.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
