@@ -114,6 +114,9 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
     tokens = [spec.token for spec in specs if spec.geometry]
     widths = initial_widths([spec.geometry.receptive_field for spec in specs if spec.geometry], network.v_th)
     if network.init == "auto":
+        if not algorithm.uses_optimiser:  # it was derived for gradient descent; BS4NN would stay silent with it
+            named = name_of(learning.algorithm, SETTINGS)
+            raise InputError(f'network.init: name a range [low, high] per layer; algorithm "{named}" has no "auto"')
         network = replace(network, init=tuple((-width, width) for width in widths))
     if getattr(rule, "eta", None) == "auto":
         rule = replace(rule, eta=learning_rates(widths))

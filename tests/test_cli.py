@@ -101,7 +101,19 @@ def test_bad_usage(s4nn, firing_toml, tmp_path, monkeypatch, data_dir):
 
 # the contract with users: adding an option here and in README is part of adding it
 OPTIONS = {
-    "train": {"--data", "--out", "--seed", "--epochs", "--limit", "--threads", "--engine", "--resume", "--force"},
+    "train": {
+        "--data",
+        "--out",
+        "--seed",
+        "--epochs",
+        "--limit",
+        "--threads",
+        "--engine",
+        "--no-test",
+        "--init",
+        "--resume",
+        "--force",
+    },
     "evaluate": {"--data", "--dataset", "--split", "--limit", "--threads", "--anytime", "--json"},
     "predict": {"--invert", "--json", "--plot"},
     "data": {"--data"},
