@@ -117,10 +117,10 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
         raise InputError("network.init: this algorithm draws its initial weights itself; remove the key")
     widths = initial_widths([spec.geometry.receptive_field for spec in specs if spec.geometry], network.v_th)
     if network.init == "auto":
-        if not (draws or algorithm.neuron.integer):
-            raise InputError(
-                "network.init is missing: in continuous time there is no rule for it; see experiments/relpsp.toml"
-            )
+        # derived for gradient descent in integer time: with it BS4NN, say, would stay silent
+        if not (draws or (algorithm.uses_optimiser and algorithm.neuron.integer)):
+            named = name_of(learning.algorithm, SETTINGS)
+            raise InputError(f'network.init: name a range [low, high] per layer; algorithm "{named}" has no "auto"')
         network = replace(network, init=() if draws else tuple((-width, width) for width in widths))
     if getattr(rule, "eta", None) == "auto":
         rule = replace(rule, eta=learning_rates(widths))

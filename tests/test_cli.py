@@ -110,6 +110,7 @@ OPTIONS = {
         "--threads",
         "--engine",
         "--no-test",
+        "--init",
         "--resume",
         "--force",
     },

@@ -248,6 +248,11 @@ def test_old_names_are_unknown(key):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
+        (
+            online("s4nn", network={"init": "auto"}),
+            'name a range [low, high] per layer; algorithm "s4nn" has no "auto"',
+        ),
+        (online("bs4nn", network={"init": "auto"}), 'algorithm "bs4nn" has no "auto"'),
         (online("s4nn", network={"exceeds": False}), "network.exceeds = true"),
         (online("s4nn", network={"delay": 0}), "network.delay = 1"),
         (online("s4nn", network={"structure": "4C3-10"}), "dense layers only"),

@@ -20,7 +20,7 @@ examples:
   s4nn train experiments/demo.toml           train on the embedded digits, no data set needed
   s4nn train experiments/mnist-plus.toml     train on MNIST (found, or downloaded once)
   s4nn train experiments/mnist-plus.toml --resume
-  s4nn train more.toml --init runs/mnist-plus/seed0/weights-last.npz
+  s4nn train experiments/mnist-early.toml --init weights/mnist-plus.npz
   s4nn evaluate weights/mnist-plus.npz --json
   s4nn predict weights/mnist-plus.npz digit.png --invert --plot potentials.png
   s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz
