@@ -86,7 +86,7 @@ def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> Progress:
 
 
 def _array_like(target: np.ndarray) -> Array:
-    """What is stored of an array of an algorithm's state: of floats finite ones, for `Training.save` writes no others."""
+    """What is stored of an array of a run's state: finite floats, for `Training.save` writes no others."""
     if target.dtype.kind != "f":
         return Array(target.dtype.kind, target.shape)
     largest = float(np.finfo(target.dtype).max)
