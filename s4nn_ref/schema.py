@@ -41,7 +41,7 @@ class Array:
     optional: bool = False
 
     def __str__(self) -> str:
-        names = {"f": "float", "iu": "whole numbers", "i": "whole numbers"}
+        names = {"f": "float", "iu": "whole numbers", "i": "whole numbers", "b": "true or false"}
         return f"{names.get(self.kinds, 'numbers')} ({', '.join(map(str, self.axes))}{',' * (len(self.axes) == 1)})"
 
 

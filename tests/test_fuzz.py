@@ -470,6 +470,7 @@ ARRAYS = [
 @example(ARRAYS[0][:8] + bytes([ARRAYS[0][8] ^ 0x80]) + ARRAYS[0][9:], ())
 @example(ARRAYS[3], ())
 @example(ARRAYS[-1], ())
+@example(ARRAYS[10], ("--factor", "2", "3"))  # booleans
 def test_arrays(room, content, factor):
     path = Path("fuzzed.npy")
     path.write_bytes(content)
@@ -479,7 +480,7 @@ def test_arrays(room, content, factor):
     if code == 0:
         with warnings.catch_warnings(action="ignore"):
             expected = np.load(path).reshape(5, 8, 8, 1)
-            expected = (2 * np.sign(expected) if factor else expected).astype(np.float32)
+            expected = (2 * np.sign(expected + 0) if factor else expected).astype(np.float32)
         np.testing.assert_array_equal(storage.read_weights(Path("imported.npz"))[0].w[0], expected)
 
 

@@ -186,6 +186,7 @@ def _fill(network: Network, arrays: list[np.ndarray], factor) -> None:
             )
         values = array.reshape(w.shape)
         with np.errstate(all="ignore"):
-            w[...] = values if factor is None else np.sign(values) * factor[i]
+            # + 0: NumPy gives booleans no sign
+            w[...] = values if factor is None else np.sign(values + 0) * factor[i]
         if not np.isfinite(w).all():
             raise InputError(f"array {i} holds NaN, infinite weights or such as {network.dtype} cannot hold")

@@ -94,9 +94,9 @@ def read(path: Path, identity: dict, arrays: dict[str, np.ndarray]) -> Progress:
 
 
 def _array_like(target: np.ndarray) -> Array:
-    """What is stored of an array: finite numbers (`Training.save` writes no others), counts from 0."""
-    if target.dtype.kind == "i":
-        return Array("i", target.shape, Range(0))
+    """What is stored of an array of a run's state: finite floats, for `Training.save` writes no others."""
+    if target.dtype.kind != "f":
+        return Array(target.dtype.kind, target.shape)
     largest = float(np.finfo(target.dtype).max)
     return Array("f", target.shape, Range(-largest, largest))
 
