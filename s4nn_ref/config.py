@@ -123,6 +123,8 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
             raise InputError(f'network.init: name a range [low, high] per layer; algorithm "{named}" has no "auto"')
         network = replace(network, init=() if draws else tuple((-width, width) for width in widths))
     if getattr(rule, "eta", None) == "auto":
+        if not algorithm.neuron.integer:
+            raise InputError('optimiser.eta: name a learning rate; in continuous time there is no "auto"')
         rule = replace(rule, eta=learning_rates(widths))
     for low, high in network.init:
         if low > high:

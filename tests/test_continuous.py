@@ -396,11 +396,14 @@ def test_comsa_draws_its_initial_weights():
         ({"network": {"structure": "784-S2-10", "init": [[0, 1], [0, 1]]}}, "draws its initial weights itself"),
         ({"network": {"structure": "784-S2-10"}, "data": {"encoding": "binary"}}, 'data.encoding = "eq1"'),
         ({"network": {"structure": "784-S2-10", "collapse": [2, 1, 1]}}, "a constant threshold"),
+        ({"optimiser": {}}, "name a learning rate"),
+        ({"learning": {"algorithm": "relpsp"}}, r"name a range \[low, high\] per layer"),
     ],
 )
-def test_an_experiment_that_comsa_would_not_follow(changes, says):
+def test_an_experiment_that_a_system_would_not_follow(changes, says):
     with pytest.raises(InputError, match=says):
-        config_of_dict({"learning": {"algorithm": "comsa"}, **changes})
+        tables = {"network": {"structure": "784-S2-10"}, "learning": {"algorithm": "comsa"}, "optimiser": {"eta": 0.1}}
+        config_of_dict({**tables, **changes})
 
 
 SYSTEM_TOML = """
