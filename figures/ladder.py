@@ -71,7 +71,7 @@ def table(rungs: dict[str, list[dict]]) -> str:
 
 def draw(rungs: dict[str, list[dict]]) -> Figure:
     """Accuracy, decision time and spikes, rung by rung; a dot for each seed, a line through their means."""
-    figure, paper = Figure(figsize=(PAGE, 3.6), layout="constrained"), PAPER["ds4nn", "mnist"]
+    figure, paper = Figure(figsize=(PAGE, 1.2 + 0.45 * len(rungs)), layout="constrained"), PAPER["ds4nn", "mnist"]
     axes = figure.subplots(1, 3, sharey=True, width_ratios=(2, 1, 1))
     accuracies = (("strict", BLUE, "first spike, ties and silence as D20"), ("potentials", ORANGE, "final potentials"))
     panels = (
@@ -87,13 +87,12 @@ def draw(rungs: dict[str, list[dict]]) -> Figure:
                 ax.plot(values, [y] * len(values), "o", color=color, ms=3, alpha=0.7)
                 means.append(sum(values) / len(values))
             ax.plot(means, range(len(means)), color=color, label=label or None)
-        ax.axvline(quoted, color=BLACK, ls=":", lw=1)
+        ax.axvline(quoted, color=BLACK, ls=":", lw=1, label="the paper")
         ax.grid(axis="x")
-    axes[0].annotate("the paper", (100 * paper["test"], len(rungs) - 0.6), ha="right", va="top", fontsize=8)
     axes[0].set(xlabel="accuracy, test images (%)")
-    axes[0].legend(loc="lower left")
-    axes[1].set(xlabel="decision time (steps)")
-    axes[2].set(xlabel="spikes until the decision")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
+    axes[1].set(xlabel="decision time\n(steps)")
+    axes[2].set(xlabel="spikes until\nthe decision")
     names = [RUNGS[experiment].replace(", ", ",\n", 1) for experiment in rungs]
     axes[0].set_yticks(range(len(rungs)), [f"{'+ ' if y else ''}{name}" for y, name in enumerate(names)])
     axes[0].set_ylim(len(rungs) - 0.5, -0.5)

@@ -165,10 +165,12 @@ def test_every_file_is_named_somewhere():
 def test_documents_are_as_long_as_a_reader_stands():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
     assert len((ROOT / "docs" / "results.md").read_text().splitlines()) <= 150
+    assert len((ROOT / "docs" / "ladder.md").read_text().splitlines()) <= 60
 
 
-def test_results_are_those_of_the_records():
-    command = [sys.executable, ROOT / "figures" / "results.py", "--check"]
+@pytest.mark.parametrize("script", ["results.py", "ladder.py"])
+def test_results_are_those_of_the_records(script):
+    command = [sys.executable, ROOT / "figures" / script, "--check"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
 

@@ -574,6 +574,18 @@ def test_the_page_of_results_is_what_the_records_say(tmp_path, capsys):
     assert "s4nn train experiments/" in capsys.readouterr().err
 
 
+def test_the_ladder_is_what_the_records_say(tmp_path, capsys):
+    page = import_module("ladder")
+    assert page.main(["--check"]) == 0
+    assert page.main(["--out", str(tmp_path), "--page", str(tmp_path / "ladder.md")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ladder.md", "ladder.pdf", "ladder.png"]
+    assert (tmp_path / "ladder.md").read_text() == (FIGURES.parent / "docs" / "ladder.md").read_text()
+    (tmp_path / "ladder.md").write_text("other")
+    assert page.main(["--check", "--page", str(tmp_path / "ladder.md")]) == 2
+    assert page.main(["--check", "--results", str(tmp_path)]) == 2
+    assert "make ladder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("experiments", "quoted"), [(["bs4nn"], "97.00 %"), (["s4nn"], "97.40 %"), (["s4nn", "mnist"], "99.30 %")]
 )
