@@ -92,7 +92,8 @@ def write(run: Run, out: Path) -> None:
     pictures = [picture.quantize(palette=colors, dither=Image.Dither.NONE) for picture in frames(run)]
     duration = [120] * (len(pictures) - 1) + [2500]
     path = out / f"animation{'-fashion' if run.dataset == 'fashion-mnist' else ''}.gif"
-    film, keys = BytesIO(), {"duration": duration, "loop": 0, "optimize": False}
+    film = BytesIO()
+    keys = {"duration": duration, "loop": 0, "optimize": False}
     pictures[0].save(film, "GIF", save_all=True, append_images=pictures[1:], **keys)
     write_atomically(path, film.getvalue())
     print(path)

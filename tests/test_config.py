@@ -103,7 +103,7 @@ def test_changed_keys_leave_the_rest_alone():
         (minimal(learning={"loss": "race"}), "learning.loss = 'race': expected one of \"cross-entropy\""),
         (minimal(learning={"loss": 3}), "learning.loss = 3"),
         (minimal(learning={"loss": ["first-spike"]}), "learning.loss = ['first-spike']"),
-        (minimal(learning={"algorithm": "s5nn"}), 'expected one of "bs4nn", "ds4nn", "s4nn"'),
+        (minimal(learning={"algorithm": "s5nn"}), 'expected one of "bs4nn", "comsa", "ds4nn"'),
         (minimal(optimiser={"rule": "rmsprop"}), 'expected one of "adam", "sgd", "muon"'),
         (minimal(optimiser={"schedule": "linear"}), "optimiser.schedule = 'linear'"),
         (minimal(learning={"loss": "first-spike", "noise": 0}), "learning.noise = 0.0: expected a value > 0"),

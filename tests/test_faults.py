@@ -223,7 +223,7 @@ def png(path, depth, colour, pixels, transparent):
 )
 def test_a_level_of_grey_may_be_transparent(tmp_path, depth, pixels, transparent, expected):
     path = png(tmp_path / "a.png", depth, 0, pixels, transparent)
-    assert read_image(path, (1, len(pixels), 1)).ravel().tolist() == expected
+    assert read_image(path, (1, len(pixels), 1)).image.ravel().tolist() == expected
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -231,7 +231,7 @@ def test_a_colour_may_be_transparent(tmp_path, depth):
     scale = 257 if depth == 16 else 1
     pixels = np.array([[10, 20, 30], [40, 50, 60]]) * scale
     path = png(tmp_path / "a.png", depth, 2, list(pixels), pixels[0])
-    assert read_image(path, (1, 2, 3))[0].tolist() == [[255, 255, 255], [40, 50, 60]]
+    assert read_image(path, (1, 2, 3)).image[0].tolist() == [[255, 255, 255], [40, 50, 60]]
 
 
 def test_drawings_do_not_overwrite(tmp_path, s4nn):

@@ -96,12 +96,16 @@ weight_decay = 1e-6
 reinitialise = 0.1
 [training]
 epochs = 1
+batch = 1
 order = "file"
 select = "last"
 """
-TARGETS = CONV.replace('loss = "first-spike"\nnoise = 5\nfinal_potentials = 1\nlatency_penalty = 0.01', "hinge = true")
+TARGETS = CONV.replace(
+    'loss = "first-spike"\nnoise = 5\nfinal_potentials = 1\nlatency_penalty = 0.01',
+    'loss = "relative-targets"\nhinge = true',
+)
 SIGNS = ONLINE.replace('"s4nn"', '"bs4nn"').replace("weight_decay = 1e-6\nreinitialise = 0.1", "")
-ENTROPY = TARGETS.replace("hinge = true", 'loss = "cross-entropy"').replace("muon", "adam")
+ENTROPY = TARGETS.replace('loss = "relative-targets"\nhinge = true', 'loss = "cross-entropy"').replace("muon", "adam")
 BASES = [CONV, TARGETS, ONLINE, SIGNS, ENTROPY, ENTROPY.replace("cross-entropy", "s4nn-targets").replace("adam", "sgd")]
 
 

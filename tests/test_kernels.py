@@ -18,10 +18,8 @@ from drawn import (
 from hypothesis import strategies as st
 
 from s4nn_ref import engines
-from s4nn_ref.errors import InputError
 from s4nn_ref.layers import ConvPool
 from s4nn_ref.network import Network, Settings
-from s4nn_ref.neurons import linear
 from s4nn_ref.reference import ds4nn, s4nn
 
 ENGINES = {"fast": engines.Fast, "plain": engines.Plain}
@@ -198,12 +196,6 @@ def test_a_collapsing_threshold_lets_outputs_fire_without_a_spike(engine):
     out = network.forward(np.zeros((1, 1, 1, 1), np.int16))[-1]
     assert out.t_post.ravel().tolist() == [4, 5]  # thresholds 100, 87.5, 75, 62.5, 50
     assert out.v_peak.ravel().tolist() == [60, 30]
-
-
-def test_the_fast_engine_refuses_other_neurons():
-    with pytest.raises(InputError, match="plain"):
-        Network(Settings("4-2", input_shape=(4, 1, 1)), linear)
-    Network(Settings("4-2", input_shape=(4, 1, 1), engine="plain"), linear)
 
 
 # ------------------------------------------------------------------------------------------------ what forward returns

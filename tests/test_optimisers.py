@@ -148,7 +148,7 @@ def test_the_polar_factor_of_what_has_none():
 
 def test_weight_average(problem):
     w, shards = problem
-    settings = Adam(ema=0.6, schedule=Constant())
+    settings = Adam(eta=(0.1,), ema=0.6, schedule=Constant())
     path, mean = [], w.copy()
     for n in range(1, 6):
         path.append(optimise(settings, w, shards[:n])[1])
@@ -157,7 +157,7 @@ def test_weight_average(problem):
         mean = keep * mean + (1 - keep) * current
     optimiser, _ = optimise(settings, w, shards)
     np.testing.assert_allclose(optimiser.average, mean, rtol=1e-10)
-    optimiser, parameters = optimise(Adam(schedule=Constant()), w, shards)
+    optimiser, parameters = optimise(Adam(eta=(0.1,), schedule=Constant()), w, shards)
     assert optimiser.average is parameters  # without an average the weights themselves are evaluated
 
 
@@ -192,6 +192,6 @@ def test_the_schedule_steers_the_optimiser(problem):
 def test_a_nan_gradient_is_not_hidden(problem):
     w, shards = problem
     shards[2, 1, 5] = np.nan
-    _, parameters = optimise(Adam(schedule=Constant()), w, shards)
+    _, parameters = optimise(Adam(eta=(0.1,), schedule=Constant()), w, shards)
     assert np.isnan(parameters[5])
     assert np.isfinite(np.delete(parameters, 5)).all()

@@ -14,6 +14,8 @@ from s4nn_ref.config import read_config
 from s4nn_ref.data.dataset import load
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import load_npz, write_json, write_npz
+from s4nn_ref.metrics import metrics_of
+from s4nn_ref.training import loop
 from s4nn_ref.training.loop import Progress, Start, Training, held_out, split_validation
 
 
@@ -168,7 +170,7 @@ def test_a_run_without_validation(training, tmp_path, tiny_toml, select):
 def chosen(run, monkeypatch, right):
     """The epochs that are taken, one after the other, where so many of 40 validation images are right."""
     taken, left = [], list(right)
-    monkeypatch.setattr("s4nn_ref.training.loop.metrics_of", lambda *_: {"accuracy_strict": left.pop(0) / 40})
+    monkeypatch.setattr(loop, "metrics_of", lambda *a: {**metrics_of(*a), "accuracy_strict": left.pop(0) / 40})
     for _ in right:
         run.running.images = 1
         run.algorithm.network.parameters += 1
@@ -203,7 +205,7 @@ def test_the_choice_goes_on_after_a_resumption(training, tmp_path, tiny_toml, mo
     first.save(tmp_path / "c.npz")
     second.restore(tmp_path / "c.npz")
     np.testing.assert_array_equal(second.best, first.best)
-    monkeypatch.setattr("s4nn_ref.training.loop.metrics_of", lambda *_: {"accuracy_strict": 36 / 40})
+    monkeypatch.setattr(loop, "metrics_of", lambda *a: {**metrics_of(*a), "accuracy_strict": 36 / 40})
     second.running.images = 1
     second.close_epoch()
     assert second.best_epoch == 1  # 36 of 40 again: as good as the epoch before, but not as the best
