@@ -83,7 +83,7 @@ def test_help_to_a_full_disk_is_one_line():
 def test_a_drawing_is_made_though_nobody_reads(run_dir, tmp_path):
     from PIL import Image
 
-    Image.linear_gradient("L").resize((28, 28)).save(tmp_path / "a.png")
+    Image.linear_gradient("L").resize((28, 28)).point(lambda grey: grey // 3).save(tmp_path / "a.png")
     predict = "{s4nn} predict {0} {1} --plot {2} > /dev/full"
     code, _, err = shell(predict, run_dir / "weights.npz", tmp_path / "a.png", tmp_path / "v.png")
     assert (code, err) == (0, "")
