@@ -1,11 +1,13 @@
 """Neurons in continuous time: crossings, gradients, both engines, the document, pulses, and the systems of them."""
 
 import math
+import re
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from conftest import assert_refused
+from PIL import Image
 
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.encoding import latencies
@@ -450,6 +452,12 @@ def test_a_system_is_trained_evaluated_and_resumed(algorithm, values, s4nn, data
     assert record["history"][-1]["cost"] < record["history"][0]["cost"]
     assert s4nn("evaluate", out / "weights.npz", "--data", data_dir)[0] == 0
     assert "S5" in s4nn("info", out / "weights.npz")[1] or algorithm != "comsa"
+    Image.fromarray(np.full((28, 28), 50, np.uint8) * np.eye(28, dtype=np.uint8)).save(tmp_path / "a.png")
+    code, text, _ = s4nn("predict", out / "weights.npz", tmp_path / "a.png")
+    assert code == 0
+    assert re.search(r"class \d, (decided at t = [\d.]+|no output spike)", text)
+    assert "step" not in text
+    assert_refused(s4nn("evaluate", out / "weights.npz", "--data", data_dir, "--anytime"), "integer time")
     assert "is finished" in s4nn("train", toml, "--data", data_dir, "--out", out, "--resume")[1]
     toml.write_text(toml.read_text().replace("t_max = 1", "t_max = 1\ndelay = 1"))
     assert_refused(s4nn("train", toml, "--data", data_dir, "--out", tmp_path / "other"), "needs network.delay = 0")

@@ -11,6 +11,10 @@ PAPER = {
     ("s4nn", "fashion-mnist"): {"test": 0.88},
     ("bs4nn", "mnist"): {"test": 0.97},
     ("bs4nn", "fashion-mnist"): {"test": 0.873},
+    ("mostafa", "mnist"): {"test": 0.972},
+    ("comsa", "mnist"): {"test": 0.979},
+    ("relpsp", "mnist"): {"test": 0.985},
+    ("relpsp", "fashion-mnist"): {"test": 0.881},
 }
 
 # model, structure, accuracy in %, as Tables 2 and 4 print them

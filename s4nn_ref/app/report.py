@@ -39,7 +39,11 @@ def evaluation_text(metrics: dict) -> str:
         ]
     rows += [
         ("silent images", percent(metrics["silent"]), "no output spike"),
-        ("decision time", f"{metrics['decision_time_mean']:.1f}", "steps, mean over images"),
+        (
+            "decision time",
+            f"{metrics['decision_time_mean']:.1f}",
+            "steps (continuous time: its unit), mean over images",
+        ),
         ("spikes until decision", f"{metrics['mrn']['total']:.0f}", "mean over images (MRN)"),
         *((f"  {name}", f"{count:.0f}", "") for name, count in metrics["mrn"]["layers"].items()),
     ]
@@ -59,7 +63,8 @@ def _named(label: int, names: tuple[str, ...]) -> str:
 
 def prediction_text(path, p: Prediction, t_max: int, names: tuple[str, ...]) -> str:
     """The line that `s4nn predict` prints for an image; its --help explains it. names : of the classes"""
-    when = f"decided at t = {p.decision_time:g} of {t_max} steps"
+    in_steps = isinstance(p.decision_time, int)
+    when = f"decided at t = {p.decision_time:.3g}" + (f" of {t_max} steps" if in_steps else "")
     line = f"{path}: class {_named(p.label, names)}, "
     line += when if p.fired else "no output spike: the largest final potential decides"
     if p.seen is None:
@@ -69,7 +74,8 @@ def prediction_text(path, p: Prediction, t_max: int, names: tuple[str, ...]) -> 
     if p.runner_up is not None:
         line += f"; runner-up {_named(p.runner_up, names)}"
         if p.fired:
-            line += ", which does not fire" if p.lead is None else f", {p.lead:g} step{'s' * (p.lead != 1)} later"
+            step = f" step{'s' * (p.lead != 1)}" if in_steps else ""
+            line += ", which does not fire" if p.lead is None else f", {p.lead:.3g}{step} later"
     return line
 
 
