@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
+ENGINES = tests/test_continuous.py::test_both_engines_give_the_same_bits
 PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py first_spike.py anytime.py)
-BOUNDS = $(addprefix tests/test_,kernels.py backprop.py)
+BOUNDS = $(addprefix tests/test_,kernels.py backprop.py) $(ENGINES)
 
 .PHONY: .venv help demo mnist mnist-near mnist-early mnist-literal ladder fashion systems bench figures tables results test test-plain \
 	test-bounds fuzz lint clean

@@ -91,7 +91,7 @@ def compiled(model) -> Continuous:
         t_post, t_peak, v_peak = post.t_post[b, 0], post.t_peak[b, 0], post.v_peak[b, 0]
         for j in range(0, t_post.size, BLOCK):
             block = slice(j, min(j + BLOCK, t_post.size))
-            fire_block(order, when, w, j, v_th, t_post[block], v_end[b, block] if v_end.size > 0 else v_end[b])
+            fire_block(order, when, w, j, v_th, t_post[block], v_end[b, block] if v_end.size > 0 else v_end[0])
         for j in range(t_post.size):
             fired = t_post[j] < math.inf
             t_peak[j], v_peak[j] = (t_post[j], v_th) if fired else (-1.0, 0.0)
