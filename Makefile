@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
-ENGINES = tests/test_continuous.py::test_both_engines_give_the_same_bits
+ENGINES = 'tests/test_continuous.py::test_both_engines_give_the_same_bits[float64-linear]'
 PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py first_spike.py anytime.py)
 BOUNDS = $(addprefix tests/test_,kernels.py backprop.py) $(ENGINES)
 
