@@ -29,7 +29,6 @@ RUNGS = {
     "ladder/4-augment": "distorted images (D14), 12 epochs",
     "ladder/5-hinge": "no error where the order is right (D10), lambda 30 (D27)",
     "ladder/6-sparse": "sparser first layer (D17), larger rates, 26 epochs",
-    "mnist-near": "all 60,000 images, 45 epochs (D19)",
 }
 COLUMNS = ("strict", "first_spike", "unique", "lenient", "potentials", "silent", "tied", "decision_time", "mrn", "dead")
 
