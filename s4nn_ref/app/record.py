@@ -10,6 +10,7 @@ from typing import NotRequired, TypedDict
 import numba
 import numpy as np
 
+from s4nn_ref import __version__
 from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.config import Config
 from s4nn_ref.errors import InputError
@@ -107,11 +108,15 @@ def _cpu() -> str:
 def environment() -> dict:
     """Revision, versions and machine that a record names. Revision and dirty are null outside a checkout."""
     revision = _git("rev-parse", "HEAD")
-    packages = ("s4nn_ref", "numpy", "numba", "llvmlite", "scipy")
+    packages = ("numpy", "numba", "llvmlite", "scipy")
     return {
         "revision": revision,
         "dirty": bool(_git("status", "--porcelain", "--", "s4nn_ref", "experiments")) if revision else None,
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}},
+        "versions": {
+            "python": platform.python_version(),
+            "s4nn_ref": __version__,  # of this source, whatever is installed
+            **{name: metadata.version(name) for name in packages},
+        },
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "threads": numba.get_num_threads(),
