@@ -12,6 +12,7 @@ from pathlib import Path
 
 from s4nn_ref.algorithms import ALGORITHMS, SETTINGS
 from s4nn_ref.data.dataset import Settings as Data
+from s4nn_ref.encoding import CONTINUOUS, IN_STEPS
 from s4nn_ref.errors import InputError
 from s4nn_ref.initial import initial_widths, learning_rates
 from s4nn_ref.network import Network
@@ -134,8 +135,13 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
             f"network.init has {len(network.init)} ranges, but {network.structure} has {len(tokens)} weighted layers "
             f"({', '.join(tokens)}); give one [low, high] per layer"
         )
+    data = from_table(Data, t.data, "data")
+    encodings = IN_STEPS if algorithm.neuron.integer else CONTINUOUS
+    if data.encoding not in encodings:
+        named, known = name_of(learning.algorithm, SETTINGS), " and ".join(f'"{name}"' for name in encodings)
+        raise InputError(f'data.encoding = "{data.encoding}": the neurons of algorithm "{named}" know {known}')
     config = Config(
-        network, from_table(Data, t.data, "data"),
+        network, data,
         _expanded(learning.algorithm, "learning", tokens, network.structure),
         _expanded(rule, "optimiser", tokens, network.structure), from_table(Augment, t.augment, "augment"),
         from_table(Training, t.training, "training"), t.name,

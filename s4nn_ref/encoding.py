@@ -2,6 +2,8 @@
 
 import numpy as np
 
+IN_STEPS, CONTINUOUS = ("eq1", "intensity"), ("eq1", "binary")  # encodings of either kind of time
+
 
 def firing_times_of_intensities(t_max: int, encoding: str = "eq1", intensity_max: int = 255) -> np.ndarray:
     """Firing time of each intensity 0..intensity_max (Eq. 1).

@@ -392,6 +392,31 @@ def test_comsa_draws_its_initial_weights():
 
 
 @pytest.mark.parametrize(
+    ("algorithm", "encoding"),
+    [("ds4nn", "binary"), ("s4nn", "binary"), ("relpsp", "intensity"), ("comsa", "intensity")],
+)
+def test_an_encoding_of_the_other_kind_of_time_is_refused(algorithm, encoding):
+    network = {"structure": "784-S2-10" if algorithm == "comsa" else "784-10"}
+    network |= {} if algorithm == "comsa" else {"init": [[0, 1]]}
+    tables = {"network": network, "learning": {"algorithm": algorithm}, "data": {"encoding": encoding}}
+    tables |= {} if algorithm == "s4nn" else {"optimiser": {"eta": 0.1}}
+    with pytest.raises(InputError, match=f'data.encoding = "{encoding}": the neurons of algorithm "{algorithm}" know'):
+        config_of_dict(tables)
+
+
+@every_model
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_the_final_potential_is_that_at_the_last_input(name, engine):
+    """D33: in continuous time there is no end at which it could be asked."""
+    network = continuous(name, "2-1", (2, 1, 1), np.random.default_rng(0), engine)
+    network.w[0][...] = np.reshape([0.3, 0.2], network.w[0].shape)
+    states = network.forward(np.array([1.0, 2.0]).reshape(1, 2, 1, 1))
+    expected = potential(name, np.array([2.0]), np.array([1.0, 2.0]), np.array([0.3, 0.2]))[0]
+    assert 0 < expected < 1
+    assert states[-1].v_end[0, 0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"network": {"structure": "784-20-10"}}, "pulses before every dense layer"),
