@@ -354,14 +354,15 @@ def test_mostafa_adds_two_terms():
     learner = Algorithm(xor_of("mostafa", "3-4-2", {"limit": 0.5}, init=[[2, 3], [2, 3]]), np.random.default_rng(0), 1,
                         lambda net: None, np.float64)  # fmt: skip
     rng = np.random.default_rng(0)
-    for factor in (0.1, 50.0):
+    for share in (0.9, 1.1):  # of the limit
         for grad in learner.grad:
-            grad[...] = factor * rng.normal(size=grad.shape)
+            grad[...] = rng.normal(size=grad.shape)
+            grad *= share * 0.5 * len(grad[0]) * 5 / np.linalg.norm(grad.sum(axis=0))
         before = [grad.sum(axis=0).T / 5 for grad in learner.grad]
         learner.regularise(None, 5)
         for grad, mean in zip(learner.grad, before, strict=True):
             np.testing.assert_allclose(grad.sum(axis=0).T / 5, mostafa.limited(mean, 0.5))
-            assert (np.linalg.norm(mean) / mean.shape[1] > 0.5) == (factor == 50.0)
+            assert (np.linalg.norm(grad.sum(axis=0).T / 5) < 0.99 * np.linalg.norm(mean)) == (share > 1)
 
 
 def test_silent_neurons_pull_up_all_their_weights():
