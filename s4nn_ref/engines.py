@@ -8,7 +8,7 @@ times and gradients, bit for bit; which one runs is one key, `network.engine`.
 import numpy as np
 
 from s4nn_ref.errors import InputError
-from s4nn_ref.kernels import backprop, continuous, convolution, output, plain
+from s4nn_ref.kernels import backprop, continuous, convolution, output, plain, two_times
 from s4nn_ref.kernels.compile import LANES
 from s4nn_ref.kernels.spikes import fan_out
 from s4nn_ref.kernels.state import Error, State
@@ -113,28 +113,31 @@ class Plain:
 
 
 class Continuous(Plain):
-    """Blocks of neurons for the dense layers of a model in continuous time (kernels/continuous.py); its convolutions
-    are those of Plain."""
+    """Blocks of neurons for a model in continuous time (kernels/continuous.py)."""
 
     def __init__(self, model):
         super().__init__(model)
-        self.dense = continuous.compiled(model)
+        self.blocks = continuous.compiled(model)
 
     def _fire(self, layer, pre: State, post: State, t_end, v_end) -> None:
-        if not layer.dense:
-            return super()._fire(layer, pre, post, t_end, v_end)
-        self.dense.fire(_times(pre), layer.rows, float(layer.v_th), post.flat(), v_end)
+        t_pre, w = _times(pre), layer.rows
+        self.blocks.fire(t_pre, w, self._totals(layer, t_pre), float(layer.v_th), layer.fan, post.flat(), v_end)
+
+    def _totals(self, layer, t_pre) -> np.ndarray:
+        once = len(self.model.echoes) == 1
+        return two_times.totals(t_pre, layer.rows) if layer.dense and once else np.empty(0)
 
     def weight_gradient(self, layer, pre: State, error: Error, grad) -> None:
-        if not layer.dense:
-            return super().weight_gradient(layer, pre, error, grad)
-        self.dense.weight_gradient(error.g[:, 0], error.t_mask[:, 0], _times(pre), layer.rows, grad)
+        t_pre, w = _times(pre), layer.rows
+        total = self._totals(layer, t_pre)
+        late = self.blocks.weight_gradient(error.g, error.t_mask, t_pre, w, total, layer.fan, grad)
+        if late.size:
+            grad[0] += late.astype(grad.dtype)
 
     def propagate(self, layer, pre: State, error: Error) -> np.ndarray:
-        if not layer.dense:
-            return super().propagate(layer, pre, error)
-        delta_pre = np.empty((len(pre.t_post), len(layer.rows)), layer.dtype)
-        self.dense.propagate(error.g[:, 0], error.t_mask[:, 0], _times(pre), layer.rows, delta_pre)
+        t_pre = _times(pre)
+        delta_pre = np.empty(t_pre.shape, layer.dtype)
+        self.blocks.propagate(error.g, error.t_mask, t_pre, layer.rows, layer.fan, delta_pre)
         return delta_pre
 
 

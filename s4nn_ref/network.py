@@ -279,7 +279,7 @@ class Network:
         """Zeros for `backward`: one (S, R, M) array per weighted layer, an entry for each shard."""
         return [np.zeros((n_shards, *rows.shape), self.dtype) for rows in self.rows]
 
-    def backward(self, states, error, grad, surrogate: str = "fired", normalise: str = "none") -> None:
+    def backward(self, states, error, grad, surrogate: str = "fired", normalise: str = "none", local=None) -> None:
         """Temporal backpropagation of an output error through all layers (Eqs. 8 and 10-12).
 
         Parameters
@@ -290,11 +290,15 @@ class Network:
         grad      : what `gradients` returned; each shard's sum over its images of dE/dw is added to its entry
         surrogate : a key of neurons.surrogates.SURROGATES, of hidden layers; the output's is always 1 (D5)
         normalise : "none", "signed-sum", "l1" or "l2" over each weighted layer's neurons (Eq. 11, D4)
+        local     : function(t_post, dE/dt) -> the error of a hidden layer in place of dE/dt, for layers that have
+                    targets of their own; (B, ...) each, of as many neurons
         """
         delta, of_layers = error, list(grad)
         with running():
             for i in reversed(range(len(self.layers))):
                 layer, pre, post = self.layers[i], states[i], states[i + 1]
+                if local and layer.integrates and layer is not self.layers[-1]:
+                    delta = local(post.t_post, delta)
                 g = layer.synaptic_error(post, delta, surrogate, normalise)  # Eqs. 8 and 11; g holds the masks' times
                 if layer.weighted:
                     layer.weight_gradient(pre, g, of_layers.pop())  # Eq. 12

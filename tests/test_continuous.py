@@ -72,10 +72,11 @@ def test_the_crossing_is_the_first_one_of_a_scan(name, seed):
 
 @every_model
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_both_engines_give_the_same_bits(name, dtype):
+@pytest.mark.parametrize("structure", ["60-70-33-3", "5C3S2-70C2-P2-3"])
+def test_both_engines_give_the_same_bits(name, dtype, structure):
     """Also where inputs come in groups of equal times."""
-    rng, shape = np.random.default_rng(1), (6, 5, 2)
-    networks = [continuous(name, "60-70-33-3", shape, rng, engine, dtype, low=-0.5) for engine in ("fast", "plain")]
+    rng, shape = np.random.default_rng(1), (6, 5, 2) if structure[0] == "6" else (11, 9, 2)
+    networks = [continuous(name, structure, shape, rng, engine, dtype, low=-0.5) for engine in ("fast", "plain")]
     networks[1].parameters[:] = networks[0].parameters
     t_in, e = np.round(random_times(name, rng, 9, shape) * 4) / 4, rng.normal(size=(9, 3))
     t_in[3] = np.inf  # an image without a spike
@@ -363,6 +364,47 @@ def test_mostafa_adds_two_terms():
         for grad, mean in zip(learner.grad, before, strict=True):
             np.testing.assert_allclose(grad.sum(axis=0).T / 5, mostafa.limited(mean, 0.5))
             assert (np.linalg.norm(grad.sum(axis=0).T / 5) < 0.99 * np.linalg.norm(mean)) == (share > 1)
+
+
+def test_an_image_of_small_cost_teaches_nothing():
+    from s4nn_ref.algorithms.relpsp import Algorithm
+
+    def backward(images, labels, enough):
+        config = xor_of("relpsp", "3-4-2", {"enough": enough}, init=[[0, 1], [0, 1]])
+        learner = Algorithm(config, np.random.default_rng(0), 1, lambda net: None)
+        cost, _ = learner.backward(images, labels)
+        return cost, learner.grad[1].sum(axis=0)
+
+    labels = np.array([0, 1, 1, 0])
+    cost, all_of_them = backward(XOR, labels, 0.0)
+    dear = cost >= np.median(cost)
+    assert 0 < dear.sum() < 4
+    _, dear_only = backward(XOR[dear], labels[dear], 0.0)
+    np.testing.assert_allclose(backward(XOR, labels, float(np.median(cost)))[1], dear_only, rtol=1e-5)
+    assert abs(all_of_them - dear_only).max() > 1e-3
+    assert not backward(XOR, labels, 100.0)[1].any()
+
+
+@every_model
+def test_inputs_at_two_times_take_a_shorter_way(name):
+    """The same firing times and gradients; and one image has nothing to do with the others of its batch."""
+    rng, shape = np.random.default_rng(4), (8, 5, 1)
+    networks = [continuous(name, "40-70-3", shape, rng, engine, low=-0.3) for engine in ("fast", "plain")]
+    networks[1].parameters[:] = networks[0].parameters
+    t_in, e = rng.choice([1.0, 2.5], (7, *shape)), rng.normal(size=(7, 3))
+    t_in[5], t_in[6, 0, 0] = random_times(name, rng, 1, shape), np.inf  # these do not
+    (fast, plain), grads = [n.forward(t_in) for n in networks], [n.gradients() for n in networks]
+    times = fast[1].t_post[:5]
+    assert (times < 2.5).any() and ((times >= 2.5) & (times < np.inf)).any()
+    for a, b in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(a.t_post, b.t_post, rtol=1e-12)
+    np.testing.assert_array_equal(networks[0].forward(t_in[3:4])[1].t_post, fast[1].t_post[3:4])
+    np.testing.assert_array_equal(networks[0].forward(t_in[5:6])[1].t_post, fast[1].t_post[5:6])
+    for network, states, grad in zip(networks, (fast, plain), grads, strict=True):
+        network.backward(states, e.copy(), grad)
+    for a, b in zip(*grads, strict=True):
+        assert b.any()
+        np.testing.assert_allclose(a.sum(axis=0), b.sum(axis=0), rtol=0, atol=1e-11 * abs(b).max())
 
 
 def test_silent_neurons_pull_up_all_their_weights():

@@ -21,10 +21,10 @@ def check_continuous(name: str, config, encoding: str = "eq1") -> None:
 class ContinuousAlgorithm(BatchAlgorithm):
     """A system is a subclass: its neuron, and what it adds to the gradient.
 
-    temperature : of the softmax, time
+    temperature : of the softmax, time   enough : cost below which an image teaches nothing
     """
 
-    temperature = 1.0
+    temperature, enough = 1.0, 0.0
 
     def regularise(self, states, n_images: int) -> None:
         """Add to `grad`, a sum over n_images images, what does not come from the cost of the outputs."""
@@ -42,6 +42,7 @@ class ContinuousAlgorithm(BatchAlgorithm):
         """Add dE/dw of a batch to `grad`; returns what `learn` does."""
         states, outputs = self.forward(images)
         delta, cost = cross_entropy(outputs.t_out / self.temperature, labels)
+        delta[cost < self.enough] = 0.0
         self.fused.backward(states, delta / self.temperature, self.grad)
         self.regularise(states, len(labels))
         return cost, outputs.decisions() == labels

@@ -14,10 +14,12 @@ from s4nn_ref.neurons import linear
 class Settings:
     """temperature : of the softmax over firing times, in their unit
     silence     : what a neuron's silence for an image adds to the negative gradient of each of its weights
+    enough      : an image whose cost is below has no error
     """
 
     temperature: float = field(default=1.0, metadata={"above": 0})
     silence: float = field(default=0.0, metadata={"least": 0})
+    enough: float = field(default=0.0, metadata={"least": 0})
 
 
 class Algorithm(ContinuousAlgorithm):
@@ -28,6 +30,10 @@ class Algorithm(ContinuousAlgorithm):
     @property
     def temperature(self) -> float:
         return self.config.learning.temperature
+
+    @property
+    def enough(self) -> float:
+        return self.config.learning.enough
 
     @staticmethod
     def check(config, specs) -> None:

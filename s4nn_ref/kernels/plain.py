@@ -9,12 +9,12 @@ import math
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
 from numba import prange
 from numba.extending import register_jitable
 
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.output import LATE
+from s4nn_ref.kernels.spikes import inputs_of_positions
 
 
 class Plain(NamedTuple):
@@ -24,27 +24,6 @@ class Plain(NamedTuple):
     fire_in_steps: object
     weight_gradient: object
     propagate: object
-
-
-@kernel
-def inputs_of_positions(t_pre, silent, fan, receptive_field):
-    """For every position p, its inputs in the order of time, then of the presynaptic index.
-
-    t_pre : (H*W*C,), firing times of one image; `silent` where there is none   fan : FanOut
-    Returns when float64 (P, R) and row int32 (P, R), times and rows of the weights, and count int32 (P,) of them.
-    """
-    n_positions, maps_pre = fan.position.max() + 1, t_pre.size // (fan.first.size - 1)
-    when = np.empty((n_positions, receptive_field))
-    row = np.empty((n_positions, receptive_field), np.int32)
-    count = np.zeros(n_positions, np.int32)
-    fired = np.flatnonzero(t_pre < silent)
-    for i in fired[np.argsort(t_pre[fired], kind="mergesort")]:
-        pixel, channel = divmod(i, maps_pre)
-        for f in range(fan.first[pixel], fan.first[pixel + 1]):
-            p = fan.position[f]
-            when[p, count[p]], row[p, count[p]] = t_pre[i], fan.offset[f] + channel
-            count[p] += 1
-    return when, row, count
 
 
 @cache
@@ -58,34 +37,36 @@ def compiled(model) -> Plain:
 
     t_pre (B, H*W*C); post, pre : State, flat; error : Error without pooling; grad (S, R, M); delta_pre (B, H*W, C)
     """
-    start, in_steps = model.start, model.integer
+    start, in_steps, echoes = model.start, model.integer, model.echoes
     add, crossing, potential = (register_jitable(f) for f in (model.add, model.crossing, model.potential))
     dt_dw, dt_dt = register_jitable(model.dt_dw), register_jitable(model.dt_dt)
 
     @kernel
-    def first_crossing(when, row, n, w, v_th, t_end):
-        """Firing time of one neuron (inf: silent), time and value of its peak, and its potential at the last input."""
+    def first_crossing(inputs, p, w, v_th, t_end):
+        """Of a neuron at position p: its firing time (inf: silent), time and value of its peak, and its potential at
+        the last input."""
+        when, row, factor, n = inputs.when[p], inputs.row[p], inputs.factor[p], inputs.count[p]
         sums, t, t_post, t_peak, v_peak, k = start, 1.0, math.inf, -1.0, 0.0, 0
         while k < n and when[k] < t_end:
             t = when[k]
             while k < n and when[k] == t:  # all inputs of one moment before the test
-                sums = add(sums, t, w[row[k]])
+                sums = add(sums, t, factor[k] * w[row[k]])
                 k += 1
             if t_post < math.inf:
                 continue
             if in_steps and potential(sums, t) > v_peak:  # of a silent neuron; in continuous time it does not learn
                 v_peak, t_peak = potential(sums, t), t
             t_cross = crossing(sums, v_th)
-            if t <= t_cross < (when[k] if k < n else math.inf) and t_cross < t_end:
+            if t <= t_cross < when[k] and t_cross < t_end:
                 t_post, t_peak, v_peak = t_cross, t_cross, max(potential(sums, t_cross), v_th) if in_steps else v_th
         return t_post, t_peak, v_peak, potential(sums, t)
 
     @kernel
     def fire_image(b, t_pre, w, v_th, t_end, fan, post, v_end):
-        when, row, count = inputs_of_positions(t_pre[b], t_end, fan, w.shape[1])
-        for p in range(count.size):
+        inputs = inputs_of_positions(t_pre[b], t_end, fan, w.shape[1], echoes)
+        for p in range(inputs.count.size):
             for m in range(w.shape[0]):
-                t, t_peak, v_peak, end = first_crossing(when[p], row[p], count[p], w[m], v_th, t_end)
+                t, t_peak, v_peak, end = first_crossing(inputs, p, w[m], v_th, t_end)
                 post.t_post[b, p, m] = t if t < t_end else t_end
                 post.t_peak[b, p, m], post.v_peak[b, p, m] = t_peak, v_peak
                 if v_end.size > 0:
@@ -99,13 +80,14 @@ def compiled(model) -> Plain:
     @kernel
     def fire_in_steps_image(b, t_pre, w, threshold, fan, post):
         t_max = threshold.size
-        when, row, count = inputs_of_positions(t_pre[b], t_max, fan, w.shape[1])
+        inputs = inputs_of_positions(t_pre[b], t_max, fan, w.shape[1], echoes)
+        when, row, factor = inputs.when[0], inputs.row[0], inputs.factor[0]
         for m in range(w.shape[0]):
             sums, t_post, t_peak, v_peak, k = start, t_max, -1, 0.0, 0
             for t in range(t_max):
                 before = k
-                while k < count[0] and when[0, k] == t:
-                    sums = add(sums, when[0, k], w[m, row[0, k]])
+                while when[k] == t:
+                    sums = add(sums, when[k], factor[k] * w[m, row[k]])
                     k += 1
                 v = potential(sums, t)
                 if t_post == t_max and (k > before or (t > 0 and threshold[t] < threshold[t - 1])):  # D25
@@ -125,25 +107,25 @@ def compiled(model) -> Plain:
             fire_in_steps_image(b, t_pre, w, threshold, fan, post)
 
     @kernel
-    def sums_until(t_mask, when, row, n, w):
+    def sums_until(t_mask, inputs, p, w):
         """The sums of a neuron's causal set, and how many inputs that has."""
         sums, k = start, 0
-        while k < n and when[k] <= t_mask:
-            sums = add(sums, when[k], w[row[k]])
+        while k < inputs.count[p] and inputs.when[p, k] <= t_mask:
+            sums = add(sums, inputs.when[p, k], inputs.factor[p, k] * w[inputs.row[p, k]])
             k += 1
         return sums, k
 
     @kernel
     def weight_gradient_image(g, t_mask, t_pre, w, silent, fan, grad):
-        when, row, count = inputs_of_positions(t_pre, silent, fan, w.shape[1])
-        for p in range(count.size):
+        inputs = inputs_of_positions(t_pre, silent, fan, w.shape[1], echoes)
+        for p in range(inputs.count.size):
             for m in range(w.shape[0]):
                 if g[p, m] == 0:
                     continue
-                sums, causal = sums_until(t_mask[p, m], when[p], row[p], count[p], w[m])
+                sums, causal = sums_until(t_mask[p, m], inputs, p, w[m])
                 for k in range(causal):
-                    r = row[p, k]
-                    grad[r, m] += g[p, m] * dt_dw(sums, t_mask[p, m], when[p, k], w[m, r])  # Eqs. 8 and 12
+                    r, g_k = inputs.row[p, k], g[p, m] * inputs.factor[p, k]
+                    grad[r, m] += g_k * dt_dw(sums, t_mask[p, m], inputs.when[p, k], w[m, r])  # Eqs. 8 and 12
 
     @kernel(parallel=True)
     def weight_gradient(error, t_pre, w, silent, fan, grad):
@@ -153,23 +135,32 @@ def compiled(model) -> Plain:
                 weight_gradient_image(error.g[b], error.t_mask[b], t_pre[b], w, silent, fan, grad[shard])
 
     @kernel
+    def of_input(sums, t_mask, t_pre, w):
+        """Derivative of a firing time with respect to an input's, and its echoes' (Eq. 10)."""
+        total = 0.0
+        for e in range(len(echoes)):
+            if t_pre >= 0 and t_pre + echoes[e][0] <= t_mask:
+                total += echoes[e][1] * dt_dt(sums, t_mask, t_pre + echoes[e][0], w)
+        return total
+
+    @kernel
     def propagate_image(g, t_mask, t_pre, t_peak_pre, w, silent, geometry, fan, delta_pre):
         c = geometry
-        when, row, count = inputs_of_positions(t_pre.ravel(), silent, fan, w.shape[1])
+        inputs = inputs_of_positions(t_pre.ravel(), silent, fan, w.shape[1], echoes)
         delta_pre[:, :] = 0
-        for p in range(count.size):
+        for p in range(inputs.count.size):
             y_first, x_first = p // c.width_post * c.stride - c.pad_top, p % c.width_post * c.stride - c.pad_left
             for m in range(w.shape[0]):
                 if g[p, m] == 0:
                     continue
-                sums, _ = sums_until(t_mask[p, m], when[p], row[p], count[p], w[m])
+                sums, _ = sums_until(t_mask[p, m], inputs, p, w[m])
                 for ky in range(max(0, -y_first), min(c.kernel_height, c.height - y_first)):
                     for kx in range(max(0, -x_first), min(c.kernel_width, c.width - x_first)):
                         pixel, r = (y_first + ky) * c.width + x_first + kx, (ky * c.kernel_width + kx) * c.maps_pre
-                        for i in range(c.maps_pre):
-                            t_i = t_peak_pre[pixel, i]  # D6: a silent neuron takes its error at its peak
-                            if 0 <= t_i <= t_mask[p, m]:
-                                delta_pre[pixel, i] += g[p, m] * dt_dt(sums, t_mask[p, m], t_i, w[m, r + i])  # Eq. 10
+                        for i in range(c.maps_pre):  # D6: a silent neuron takes its error at its peak
+                            delta_pre[pixel, i] += g[p, m] * of_input(
+                                sums, t_mask[p, m], t_peak_pre[pixel, i], w[m, r + i]
+                            )
 
     @kernel(parallel=True)
     def propagate(error, pre, w, silent, geometry, fan, delta_pre):

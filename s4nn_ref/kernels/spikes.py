@@ -15,6 +15,23 @@ from s4nn_ref.kernels.lanes import LANES, any_lane, load, splat
 ROW = 2**32 - 1  # the part of a spike's entry that is its row of the weights
 
 
+class Inputs(NamedTuple):
+    """The inputs of every position, in the order of time, then of the presynaptic index; N = R, or R for each echo.
+
+    when   : float64 (P, N + 1), their times, followed by infinity
+    row    : int32 (P, N), their rows of the weights
+    factor : float64 (P, N), of the weight: of the echo of a spike (neurons/__init__.py), else 1
+    source : int32 (P, N), their indices in the layer below
+    count  : int32 (P,), how many there are
+    """
+
+    when: np.ndarray
+    row: np.ndarray
+    factor: np.ndarray
+    source: np.ndarray
+    count: np.ndarray
+
+
 class FanOut(NamedTuple):
     """Where the spikes of a layer go, and the lists that spikes_of_positions fills with them.
 
@@ -106,3 +123,33 @@ def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
             end[p] += np.uint64(1)
     for p in range(end.size):
         spike[end[p]] = np.int64(t_max) << 32
+
+
+@kernel
+def inputs_of_positions(t_pre, silent, fan, receptive_field, echoes):
+    """For every output position, the spikes of its receptive field, and their echoes, in time order, as Inputs.
+
+    t_pre  : (H*W*C,), firing times of one image, `silent` where there is none, in any kind of time   fan : FanOut
+    echoes : (delay, factor) of each echo of a spike
+    """
+    n_positions, maps_pre, n = fan.position.max() + 1, t_pre.size // (fan.first.size - 1), receptive_field * len(echoes)
+    when, factor = np.empty((n_positions, n + 1)), np.empty((n_positions, n))
+    row, source = np.empty((2, n_positions, n), np.int32)
+    count = np.zeros(n_positions, np.int32)
+    fired = np.flatnonzero(t_pre < silent)
+    arriving = np.empty(fired.size * len(echoes))
+    for e in range(len(echoes)):
+        arriving[e * fired.size : (e + 1) * fired.size] = t_pre[fired] + echoes[e][0]
+    for event in np.argsort(arriving, kind="mergesort"):
+        echo, spike = divmod(event, fired.size)
+        i = fired[spike]
+        pixel, channel = divmod(i, maps_pre)
+        for f in range(fan.first[pixel], fan.first[pixel + 1]):
+            p = fan.position[f]
+            k = count[p]
+            when[p, k], row[p, k] = arriving[event], fan.offset[f] + channel
+            factor[p, k], source[p, k] = echoes[echo][1], i
+            count[p] += 1
+    for p in range(n_positions):
+        when[p, count[p]] = np.inf
+    return Inputs(when, row, factor, source, count)

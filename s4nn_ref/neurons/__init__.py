@@ -9,9 +9,11 @@ have come: its causal set. A model is
     dt_dw(sums, t_post, t_pre, w)      derivative of the firing time with respect to a causal weight, its sign included
     dt_dt(sums, t_post, t_pre, w)      derivative with respect to a causal input's time
     potential(sums, t)                 the membrane potential at time t, for peaks, pictures and tests
+    echoes                             ((0.0, 1.0),); or the delay and the factor of each of the inputs that a spike
+                                       is to the four functions: its weight times the factor, so much later
     integer                            whether firing times are integer steps
 
-and in continuous time, for the fast kernels of dense layers (kernels/continuous.py), whose models have two sums,
+and in continuous time, for the fast kernels (kernels/continuous.py), whose models have two sums, linear in the weights,
 
     may_fire(sums, t_last, t_next, v_th)   whether the crossing may lie between t_last, the last input's time, and
                                        t_next: a cheap test that is true too often rather than too rarely

@@ -12,6 +12,7 @@ Source: Comsa et al. 2020, and the authors' program, whose values K and CLIP are
 import math
 
 integer = False
+echoes = ((0.0, 1.0),)
 start = (0.0, 0.0)
 
 K = 0.18176949150701854  # 1 / time constant

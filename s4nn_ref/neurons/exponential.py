@@ -11,6 +11,7 @@ Source: Mostafa 2018 (D33). `sums` is (W, Z).
 import math
 
 integer = False
+echoes = ((0.0, 1.0),)
 start = (0.0, 0.0)
 
 

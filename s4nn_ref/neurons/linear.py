@@ -9,6 +9,7 @@ Source: Zhang et al. 2022 (ReL-PSP). Times are continuous and the crossing is ex
 import math
 
 integer = False
+echoes = ((0.0, 1.0),)
 start = (0.0, 0.0)
 
 

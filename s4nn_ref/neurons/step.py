@@ -6,6 +6,7 @@ Source: Mirsadeghi et al. 2023, section 2. `sums` is (potential, time of the las
 import math
 
 integer = True
+echoes = ((0.0, 1.0),)
 start = (0.0, -1.0)
 
 
