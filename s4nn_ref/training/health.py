@@ -182,16 +182,15 @@ class Watch:
         )
 
     def _grown(self, looks: list[Look]) -> str | None:
-        """Words, where the activity grows and grows while what was learned is forgotten."""
-        now, seen = looks[-1], [look for look in looks if look.activity]
-        recent = [look.activity for look in seen[-PATIENCE:]]
-        if now not in seen[-1:] or len(seen) <= PATIENCE or recent != sorted(set(recent)):
+        """Words, where the last two looks are the most active ones and what was learned is forgotten in both."""
+        active = [look.activity for look in looks if look.activity]
+        if len(active) < len(looks) or len(looks) < PATIENCE or max(active) not in active[-2:]:
             return None
-        least, best = min(look.activity for look in seen), max(look.accuracy for look in seen)
-        noise = 3 * sqrt(best * (1 - best) / now.images)
-        if now.activity < GREW * least or now.accuracy > best - FORGOTTEN - noise:
+        now, least, best = looks[-1], min(active), max(look.accuracy for look in looks)
+        lost = FORGOTTEN + 3 * sqrt(best * (1 - best) / now.images)
+        if any(look.activity < GREW * least or look.accuracy > best - lost for look in looks[-2:]):
             return None
         return (
-            f"activity grows without end: {now.activity / least:.1f} times as many spikes {now.when} as before, and "
+            f"activity grows: {now.activity / least:.1f} times as many spikes {now.when} as at the least, and "
             f"{100 * now.accuracy:.1f} % right after {100 * best:.1f} %: lower {self.eta}{self.decay}"
         )
