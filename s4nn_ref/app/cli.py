@@ -5,6 +5,7 @@ Commands import what they need, so that --help and usage errors answer at once.
 
 import argparse
 import json
+import logging
 import os
 import platform
 import sys
@@ -403,6 +404,7 @@ def main(argv: list[str] | None = None) -> int:
     # before numba starts its threads: those that wait shall sleep, or they take the cores of a busy machine from those
     # that work
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that it keeps no cache where no home can be written
     fill_closed()
     output, messages = Stream(sys.stdout, needed=True), Stream(sys.stderr)
     with redirect_stdout(output), redirect_stderr(messages):
