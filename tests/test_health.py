@@ -119,6 +119,7 @@ def look(accuracy, cost=1.0, activity=100.0, **more):
     [
         [look(0.1, 3), look(0.1, 2.9), look(0.1, 2.8)],  # the cost falls
         [look(0.1), look(0.1)],  # too early to say
+        [look(0.1, whole=False)] * 5,  # so slowly begins Comsa's network
         [look(0.9), look(0.9), look(0.9)],  # it has nothing left to learn
         [look(0.8), look(0.9, activity=300), look(0.95, activity=500)],  # activity grows, and it learns
         [look(0.9), look(0.9), look(0.5), look(0.5)],  # it forgets, but is no more active
@@ -128,6 +129,12 @@ def look(accuracy, cost=1.0, activity=100.0, **more):
 )
 def test_no_rule_cries_wolf(looks):
     assert not any(looked_at(looks))
+
+
+@pytest.mark.parametrize(("whole", "needed"), [(True, 3), (False, 6)])
+def test_patience_with_a_cost_that_does_not_fall(whole, needed):
+    told = looked_at([look(0.1, whole=whole)] * (needed + 2))
+    assert [bool(lines) for lines in told] == [False] * (needed - 1) + [True] + [False] * 2
 
 
 def bs4nn():

@@ -16,7 +16,7 @@ from s4nn_ref.decision import fired
 WINDOW = 5000  # training images of a look, at least
 UPDATES = 100  # updates of a look, at least
 SAMPLES = 20  # batches of a look whose firing times are counted
-PATIENCE = 3  # looks without progress
+PATIENCE = {True: 3, False: 6}  # looks without progress, of whole epochs and within one: Comsa's network needs two
 FELL = 0.99  # a cost above this share of what it was has not fallen
 FORGOTTEN = 0.02  # loss of accuracy that matters, beside three standard errors
 GREW = 2.0  # times the least activity before
@@ -150,15 +150,16 @@ class Watch:
         # outputs that are silent at first may learn by their potentials: within an epoch only chance is a symptom
         if not now.well and (now.whole or self._by_chance(now)):
             yield self._firing(now, self.began_well or any(look.well for look in looks))
-        if not self.told and self._stuck(looks[-PATIENCE:]):
-            yield "cost", self._no_progress(looks[-PATIENCE].cost, now)
+        recent = looks[-PATIENCE[now.whole] :]
+        if not self.told and len(recent) == PATIENCE[now.whole] and self._stuck(recent):
+            yield "cost", self._no_progress(recent[0].cost, now)
         if grown := self._grown(looks):
             yield "activity", grown
 
     def _stuck(self, recent: list[Look]) -> bool:
         """Whether neither cost nor decisions became better in the last looks."""
-        enough = len(recent) == PATIENCE and all(look.well and self._by_chance(look) for look in recent)
-        return enough and recent[-1].cost > FELL * recent[0].cost
+        none_learned = all(look.well and self._by_chance(look) for look in recent)
+        return none_learned and recent[-1].cost > FELL * recent[0].cost
 
     def _firing(self, now: Look, was_well: bool) -> tuple[str, str]:
         """What is wrong with the spikes, where not all is well. was_well : whether it was, before"""
@@ -184,7 +185,7 @@ class Watch:
     def _grown(self, looks: list[Look]) -> str | None:
         """Words, where the last two looks are the most active ones and what was learned is forgotten in both."""
         active = [look.activity for look in looks if look.activity]
-        if len(active) < len(looks) or len(looks) < PATIENCE or max(active) not in active[-2:]:
+        if len(active) < len(looks) or len(looks) < 3 or max(active) not in active[-2:]:
             return None
         now, least, best = looks[-1], min(active), max(look.accuracy for look in looks)
         lost = FORGOTTEN + 3 * sqrt(best * (1 - best) / now.images)
