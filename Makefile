@@ -7,7 +7,7 @@ PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py firs
 BOUNDS = $(addprefix tests/test_,kernels.py backprop.py) $(ENGINES)
 
 .PHONY: .venv help demo mnist mnist-early mnist-literal ladder fashion systems bench figures tables results test test-plain \
-	test-bounds fuzz lint clean
+	test-bounds test-oldest test-newest test-wheel wheel fuzz lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
@@ -24,16 +24,19 @@ help:
 	@echo "make results        write docs/results.md and docs/ladder.md from the shipped records"
 	@echo "make test-plain     the kernel tests without compilation"
 	@echo "make test-bounds    the kernel tests with every index checked"
+	@echo "make test-oldest    the tests with the oldest packages that pyproject.toml allows; test-newest: with the newest"
+	@echo "make wheel          the wheel, into dist/; make test-wheel: install it in an empty environment and use it"
 	@echo "make fuzz           20,000 odd inputs, a quarter of an hour; SEED=n: others"
 	@echo "make lint | clean"
 
 .venv: .venv/installed
 
-.venv/installed: setup.cfg pyproject.toml requirements.lock
+.venv/installed: pyproject.toml setup.py requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --only-binary numba,llvmlite --requirement requirements.lock || { echo \
+		"no packages: is there a network, and is numba there for $$($(PYTHON) -V)? Else: make PYTHON=python3.13 ..."; exit 1; }
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: .venv/installed
@@ -94,6 +97,31 @@ test-plain: .venv/installed
 test-bounds: .venv/installed
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest $(BOUNDS)
 
+# OLDEST: the lower bounds of pyproject.toml; a test holds that they are. Each in an environment of its own
+OLDEST = numpy==1.26.0 numba==0.60.0 scipy==1.11.1 matplotlib==3.8.0 pillow==10.0.0 pooch==1.8.0 threadpoolctl==3.1.0 \
+	tqdm==4.66.0 pytest==8.0.0 hypothesis==6.100.0
+
+test-oldest:
+	$(call TEST_WITH,$(OLDEST))
+
+test-newest:
+	$(call TEST_WITH,--upgrade)
+
+define TEST_WITH
+	$(PYTHON) -m venv --clear build/$@
+	build/$@/bin/python -m pip install --quiet --upgrade "setuptools>=77"
+	build/$@/bin/python -m pip install --quiet --no-build-isolation --only-binary numba,llvmlite --editable .[dev] $(1)
+	build/$@/bin/s4nn --version
+	build/$@/bin/python -m pytest -p no:cacheprovider
+endef
+
+wheel: .venv/installed
+	rm -rf build/lib
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+test-wheel: .venv/installed
+	.ci/wheel --index
+
 fuzz: .venv/installed
 	S4NN_FUZZ=20000 S4NN_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -s tests/test_fuzz.py
 
@@ -102,5 +130,5 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -5,18 +5,23 @@ import gzip
 import hashlib
 import json
 import os
+import platform
 import re
 import shlex
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
+import numba
 import numpy as np
 import pooch
 import pytest
 from conftest import TARGETS, TINY, assert_refused
+from llvmlite import binding
 
 from s4nn_ref import __version__
+from s4nn_ref.app import shipped
 from s4nn_ref.app.cli import EXAMPLES, main, parser
 from s4nn_ref.app.report import network_text
 from s4nn_ref.app.storage import read_weights, write_weights
@@ -94,7 +99,7 @@ def test_bad_usage(s4nn, firing_toml, tmp_path, monkeypatch, data_dir):
         ["evaluate", "a", "--split", "x"],
     ):
         assert_refused(s4nn(*arguments), "--help")
-    assert_refused(s4nn("train", tmp_path / "no.toml"), "cannot read", "experiments/")
+    assert_refused(s4nn("train", tmp_path / "no.toml"), "no.toml not found", "one of the experiments: ")
     assert_refused(s4nn("train", firing_toml, "--threads", 9999), "--threads 9999")
     assert_refused(s4nn("train", firing_toml, "--seed", -1, "--data", data_dir), "training.seed")
 
@@ -168,21 +173,58 @@ def test_every_example_parses():
     lines = example_lines()
     assert len(lines) >= 9
     assert {parsed(line).command for line in lines} >= {"train", "evaluate", "predict", "import", "data"}
-    for line in lines:
-        for path in re.findall(r"\S+\.toml|weights/\S+", line):
-            assert (ROOT / path).is_file(), line
-    for wrong in ("s4nn trian experiments/demo.toml", "s4nn train experiments/demo.toml --resumed"):
+    for args in map(parsed, lines):
+        if str(config := getattr(args, "config", "my.toml")) != "my.toml":
+            assert str(config) in shipped.experiments(), args
+        for weights in (getattr(args, "weights", None), getattr(args, "init", None)):
+            assert weights is None or weights.suffix == ".npz" or str(weights) in shipped.networks(), args
+    for wrong in ("s4nn trian demo", "s4nn train demo --resumed"):
         with pytest.raises(SystemExit):
             parsed(wrong)
 
 
-def test_version(s4nn):
-    assert s4nn("--version") == (0, f"s4nn_ref {__version__}\n", "")
+def test_version_tells_what_a_bug_report_needs(s4nn):
+    code, out, err = s4nn("--version")
+    assert (code, err) == (0, "")
+    first, *rest = out.splitlines()
+    assert first == f"s4nn_ref {__version__}"
+    found = dict(line.split(" ", 1) for line in rest)
+    assert found["numba"] == numba.__version__
+    assert found["numpy"] == np.__version__
+    assert found["python"].startswith(platform.python_version())
+    assert {"llvmlite", "scipy", "matplotlib", "platform", "cpu"} <= set(found)
+    assert found["cpu"].split()[0] == binding.get_host_cpu_name()
+
+
+def test_version_where_packages_are_missing(monkeypatch, s4nn):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    code, out, _ = s4nn("--version")
+    assert code == 0
+    assert "numba not installed" in out
+    assert "cpu unknown" in out
+
+
+def test_a_module_that_is_run():
     command = [sys.executable, "-m", "s4nn_ref"]
     result = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=300)
-    assert (result.returncode, result.stdout) == (0, f"s4nn_ref {__version__}\n")
+    assert (result.returncode, result.stdout.splitlines()[0]) == (0, f"s4nn_ref {__version__}")
     result = subprocess.run([*command, "info", "nothing.npz"], capture_output=True, text=True, timeout=300)
-    assert (result.returncode, result.stdout, result.stderr) == (2, "", "s4nn: nothing.npz not found\n")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("s4nn: nothing.npz not found; give a file, or one of the networks: ")
+
+
+def test_a_missing_package_is_one_line(monkeypatch, s4nn):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    result = s4nn("train", "demo", "--threads", 1)
+    assert_refused(result, "numba", f"Python {platform.python_version()}", "pip install", "wheels for some Pythons")
+    monkeypatch.setitem(sys.modules, "s4nn_ref.app.shipped", None)
+    monkeypatch.delattr("s4nn_ref.app.shipped")
+    with pytest.raises(ImportError):  # one of ours is an internal error
+        s4nn("info")
 
 
 @pytest.mark.parametrize(

@@ -213,3 +213,13 @@ def test_words_are_the_fields(path):
 def test_the_check_of_equations_finds_what_is_wrong():
     assert equations("Eqs. 2-3 and 10, Eq. 12") == {2, 3, 10, 12}
     assert equations("Eq. 13") == {13}
+
+
+def test_the_oldest_packages_that_are_tested_are_the_lower_bounds():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounds = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    lowest = dict(re.match(r"(\S+) >= ([\d.]+)", bound).groups() for bound in bounds)
+    makefile = (ROOT / "Makefile").read_text()
+    oldest = dict(re.findall(r"(\w+)==([\d.]+)", re.search(r"^OLDEST = (?:.*\\\n)*.*", makefile, re.M)[0]))
+    assert set(lowest) - set(oldest) == {"ruff", "setuptools"}  # which no test runs with
+    assert [name for name in oldest if f"{oldest[name]}.".startswith(f"{lowest[name]}.")] == list(oldest)

@@ -76,12 +76,15 @@ class Algorithm:
 
     def learn(self, images, labels):
         states, grad = self.network.forward(self.network.encode(images)), self.network.gradients()
-        outputs = self.network.outputs(states)
+        self.states, outputs = states, self.network.outputs(states)
         delta, cost = cross_entropy(np.minimum(outputs.t_out, 1e3), labels)
         self.network.backward(states, delta, grad)
         for rows, g in zip(self.network.rows, grad, strict=True):
             rows -= self.config.learning.speed * g.sum(axis=0) / len(labels)
         return cost, outputs.decisions() == labels
+
+    def firing_times(self):
+        return [(name, s.t_post) for name, s in zip(self.network.tokens, self.states, strict=True)]
 
     def start_from(self, parameters):
         self.network.parameters[:] = parameters

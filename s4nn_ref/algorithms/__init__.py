@@ -17,6 +17,8 @@ class Algorithm:
         (the algorithms here also take a dtype: float64 for tests)
     def learn(self, images, labels) -> (cost, right):
         learns from uint8 images (n, H, W, C) and labels (n,); cost of each image, and whether its decision was right
+    def firing_times(self):          of the images presented last: for each layer, input first, its name and an array
+                                     (n, ...), which the next `learn` overwrites
     def start_from(self, parameters):
         begins from the weights of a trained network, laid out as Network.parameters; called before the first `learn`;
         raises InputError where that cannot be

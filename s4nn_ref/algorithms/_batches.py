@@ -47,6 +47,11 @@ class BatchAlgorithm:
         self.optimiser.update(self.grad, len(labels))  # along the mean; clears grad
         return cost, right
 
+    def firing_times(self) -> list[tuple[str, np.ndarray]]:
+        """Of the images presented last, for each layer, input first."""
+        names = ("input", *(layer.tokens[0] for layer in self.fused.layers))
+        return [(name, state.t_post) for name, state in zip(names, self.states, strict=True)]
+
     def start_from(self, parameters: np.ndarray) -> None:
         """Begin from the weights of a trained network, which are their own average."""
         self.network.parameters[:] = self.optimiser.w_mean[:] = parameters

@@ -57,6 +57,11 @@ def judge(b, label, gamma, gamma_silent, t_max, a, record):
     record.cost[b] = 0.5 * (delta**2).sum()  # Eq. 6
 
 
+def last_times(network: Network, a) -> list[tuple[str, np.ndarray]]:
+    """Firing times of the last image, for each layer, input first. a : the Activity of `network`"""
+    return list(zip(network.tokens, (a.t_in, *(state.t_post for state in a.states)), strict=True))
+
+
 def present_to(learn, config, network: Network, images, labels) -> tuple[np.ndarray, np.ndarray]:
     """Let `learn` see uint8 images (n, H, W, C); returns cost of each image and whether its decision was right.
 

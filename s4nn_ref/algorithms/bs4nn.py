@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, present_to
+from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, last_times, present_to
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.online import activity, causal_delta, causal_update_with_signs, normalise, present
@@ -101,6 +101,9 @@ class Algorithm:
         if self.factor.min() <= 0:
             raise InputError(f"a factor of the signs became {self.factor.min():g}; lower learning.eta_factor")
         return result
+
+    def firing_times(self) -> list[tuple[str, np.ndarray]]:
+        return last_times(self.network, self.activity)
 
     def start_from(self, parameters: np.ndarray) -> None:
         """Raises InputError: a trained network is signs and factors only."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from s4nn_ref.algorithms import require
-from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, present_to
+from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, last_times, present_to
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.online import activity, causal_delta, causal_update, normalise, present
 from s4nn_ref.network import Network
@@ -101,6 +101,9 @@ class Algorithm:
         for w, factor in zip(self.w, scale, strict=True):
             w *= w.dtype.type(factor)
         return result
+
+    def firing_times(self) -> list[tuple[str, np.ndarray]]:
+        return last_times(self.network, self.activity)
 
     def start_from(self, parameters: np.ndarray) -> None:
         """Begin from the weights of a trained network."""

@@ -5,26 +5,32 @@ Commands import what they need, so that --help and usage errors answer at once.
 
 import argparse
 import json
+import logging
 import os
+import platform
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from s4nn_ref import __version__
 from s4nn_ref.app.streams import NobodyReads, Stream, fill_closed
 from s4nn_ref.errors import InputError
 
 EXAMPLES = """\
 examples:
-  s4nn train experiments/demo.toml           train on the embedded digits, no data set needed
-  s4nn train experiments/mnist-plus.toml     train on MNIST (found, or downloaded once)
-  s4nn train experiments/mnist-plus.toml --resume
-  s4nn train experiments/mnist-early.toml --init weights/mnist-plus.npz
-  s4nn evaluate weights/mnist-plus.npz --json
-  s4nn predict weights/mnist-plus.npz digit.png --invert --plot potentials.png
-  s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz
+  s4nn info                           the experiments and networks that come along
+  s4nn train demo                     train on the embedded digits, no data set needed
+  s4nn train mnist-plus               train on MNIST (found, or downloaded once)
+  s4nn train mnist-plus --resume
+  s4nn train mnist-early --init mnist-plus
+  s4nn train my.toml                  an experiment of yours
+  s4nn evaluate mnist-plus --json
+  s4nn evaluate runs/demo/seed0/weights.npz
+  s4nn predict mnist-plus digit.png --invert --plot potentials.png
+  s4nn import s4nn hidden.npy output.npy --out s4nn.npz
   s4nn data verify mnist
+
+CONFIG is a TOML file or the name of an experiment, WEIGHTS an NPZ file or the name of a network; a file wins.
 
 Data sets are searched in --data DIR, or else in $S4NN_DATA, data/ and the download cache,
 each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on.
@@ -50,6 +56,12 @@ t = 55       the time step of that spike; steps count from 0
 runner-up 3  the class if output 5 were left out, and how much later it fires; few steps are a close call"""
 
 
+_INSTALL = (
+    f"install what s4nn_ref needs, for this Python {platform.python_version()}, by: python -m pip install s4nn_ref "
+    "(numba has wheels for some Pythons only; s4nn --version shows what is there)"
+)
+
+
 def _whole_number(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -73,12 +85,12 @@ def set_threads(threads: int | None) -> None:
 
 def run_evaluate(args) -> int:
     from s4nn_ref import anytime, metrics
-    from s4nn_ref.app import report, storage
+    from s4nn_ref.app import report, shipped, storage
     from s4nn_ref.app.progress import images_bar
     from s4nn_ref.data import dataset
 
     set_threads(args.threads)
-    network, config = storage.read_weights(args.weights)
+    network, config = storage.read_weights(shipped.network(args.weights))
     images = dataset.load(args.dataset or config.data.dataset, args.split, args.data).head(args.limit)
     dataset.check_fits(images, network)
     began = time.perf_counter()
@@ -95,12 +107,13 @@ def run_evaluate(args) -> int:
 
 
 def run_predict(args) -> int:
-    from s4nn_ref.app import predict, report, storage
+    from s4nn_ref.app import predict, report, shipped, storage
 
-    network, config = storage.read_weights(args.weights)
+    weights = shipped.network(args.weights)
+    network, config = storage.read_weights(weights)
     names = report.names_of_classes(config.data.dataset, network.n_classes)
     if args.plot:
-        predict.check_plot(args.plot, args.force, [args.weights, *args.images])
+        predict.check_plot(args.plot, args.force, [weights, *args.images])
     # all files are read before anything is printed or written
     pictures = [predict.read_image(path, network.input_shape, args.invert) for path in args.images]
     rows = []
@@ -147,25 +160,31 @@ def run_data(args) -> int:
 
 
 def run_info(args) -> int:
+    from s4nn_ref.app import shipped
+
+    if args.weights is None:
+        print(shipped.overview())
+        return 0
     from s4nn_ref.app import report, storage
 
-    print(report.network_text(*storage.read_weights(args.weights)))
+    print(report.network_text(*storage.read_weights(shipped.network(args.weights))))
     return 0
 
 
 def run_import(args) -> int:
     from s4nn_ref import config
-    from s4nn_ref.app import imported, report, storage
+    from s4nn_ref.app import imported, report, shipped, storage
     from s4nn_ref.files import check_free
 
-    experiment = config.read_config(args.config)
+    path = shipped.experiment(args.config)
+    experiment = config.read_config(path)
     signs = experiment.algorithm == "bs4nn"
     if signs != (args.factor is not None):
         raise InputError(f"--factor is {'needed' if signs else 'not'} for {experiment.algorithm}")
     network, experiment = imported.read_network(experiment, args.files, args.factor, args.classes)
     if args.out.suffix != ".npz":
         raise InputError(f"--out {args.out}: weights are .npz files")
-    check_free(args.out, args.force, [args.config, *args.files])
+    check_free(args.out, args.force, [path, *args.files])
     storage.write_weights(args.out, experiment, network.parameters)
     print(report.network_text(network, experiment))
     return 0
@@ -181,10 +200,22 @@ def run_compare(args) -> int:
 def run_train(args) -> int:
     from dataclasses import fields
 
+    from s4nn_ref.app import shipped
     from s4nn_ref.app.session import Options, train
 
     set_threads(args.threads)
-    return train(args.config, Options(**{f.name: getattr(args, f.name) for f in fields(Options)}))
+    config, init = shipped.experiment(args.config), args.init and shipped.network(args.init)
+    return train(config, Options(**{f.name: getattr(args, f.name) for f in fields(Options)} | {"init": init}))
+
+
+class _Version(argparse.Action):
+    """Print what a bug report needs, and exit."""
+
+    def __call__(self, parser, *_):
+        from s4nn_ref.app.versions import versions_text
+
+        print(versions_text())
+        parser.exit()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -203,7 +234,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         description="DS4NN: deep spiking networks with one spike per neuron, trained by temporal backpropagation.",
     )
-    top.add_argument("--version", action="version", version=f"s4nn_ref {__version__}")
+    top.add_argument("--version", action=_Version, nargs=0, help="versions of all that takes part, for bug reports")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
 
     def command(name, run, about, more=""):
@@ -219,19 +250,21 @@ def parser() -> argparse.ArgumentParser:
             help="folder of the data sets, as DIR/mnist/... (default: $S4NN_DATA, data/, download cache)",
         )
 
+    trained = "a trained network: its file, or the name of one that comes along, e.g. mnist-plus"
+
     def add_threads(p):
         p.add_argument("--threads", type=_whole_number, metavar="N", help="CPU threads (results do not depend on it)")
 
     p = command(
         "train",
         run_train,
-        "train the network of an experiment file and leave weights and a record",
+        "train the network of an experiment and leave weights and a record",
         "A checkpoint is written after every epoch. Ctrl-C saves the state and exits with 130;\n"
         "--resume goes on from there to exactly the result of an uninterrupted run.\n\n"
         "DIR then holds weights.npz (selected epoch), weights-last.npz, record.json (settings and all\n"
         "metrics), responses.npz (raw responses to the test set) and checkpoint.npz.",
     )
-    p.add_argument("config", type=Path, metavar="CONFIG.toml", help="an experiment, e.g. experiments/mnist-plus.toml")
+    p.add_argument("config", type=Path, metavar="CONFIG", help="an experiment: its file, or its name, e.g. mnist-plus")
     add_data(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: runs/EXPERIMENT/seedN)")
     p.add_argument("--seed", type=int, metavar="N", help="seed of weights, split, order and augmentation")
@@ -246,14 +279,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--no-test", action="store_true", help="leave the test set unread (choices are made on validation images)"
     )
-    p.add_argument(
-        "--init", type=Path, metavar="WEIGHTS.npz", help="start from a trained network of the same structure"
-    )
+    p.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from a trained network of the same structure")
     p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped (or start)")
     p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")
 
     p = command("evaluate", run_evaluate, "metrics of a trained network on a data set")
-    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS", help=trained)
     add_data(p)
     p.add_argument(
         "--dataset",
@@ -271,7 +302,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="one JSON object")
 
     p = command("predict", run_predict, "recognise PNG or JPEG files of any size, grey or colour", PREDICTION)
-    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
+    p.add_argument("weights", type=Path, metavar="WEIGHTS", help=trained)
     p.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="a PNG or JPEG file")
     p.add_argument("--invert", action="store_true", help="the images are dark on light")
     p.add_argument(
@@ -285,8 +316,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("name", nargs="?", metavar="NAME", help="mnist or fashion-mnist (default: both)")
     add_data(p)
 
-    p = command("info", run_info, "layers, weights and origin of a trained network")
-    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
+    p = command("info", run_info, "layers, weights and origin of a trained network; or what comes along")
+    p.add_argument(
+        "weights", type=Path, nargs="?", metavar="WEIGHTS", help=f"{trained} (default: list what comes along)"
+    )
 
     p = command(
         "import",
@@ -296,12 +329,12 @@ def parser() -> argparse.ArgumentParser:
         "Arrays are (n_post, n_pre), (n_post, n_pre, 1) or, above the image, (n_post, rows, columns), a layer each\n"
         "from below; a file may hold several. A pickle that asks for anything but arrays is refused, and nothing\n"
         "of it is run.\n\n"
-        "  s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz\n"
-        "  s4nn import experiments/s4nn.toml weights.pickle --classes 4,1,0,7,9,2,3,5,8,6 --out s4nn.npz\n"
-        "  s4nn import experiments/comsa.toml fast_network.txt --out comsa.npz\n"
+        "  s4nn import s4nn hidden.npy output.npy --out s4nn.npz\n"
+        "  s4nn import s4nn weights.pickle --classes 4,1,0,7,9,2,3,5,8,6 --out s4nn.npz\n"
+        "  s4nn import comsa fast_network.txt --out comsa.npz\n"
         "  s4nn evaluate comsa.npz",
     )
-    p.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment that the weights are of")
+    p.add_argument("config", type=Path, metavar="CONFIG", help="the experiment that the weights are of: file or name")
     p.add_argument("files", type=Path, nargs="+", metavar="FILE", help="the weights")
     p.add_argument("--out", type=Path, required=True, metavar="WEIGHTS.npz", help="where to write")
     p.add_argument(
@@ -356,6 +389,11 @@ def _code(argv: list[str] | None, output: Stream) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"s4nn: {InputError(f'{where}{error.strerror or error}')}; write elsewhere", file=sys.stderr)
         return 2
+    except ImportError as error:  # of a package that is missing, or does not go with another
+        if (error.name or "").startswith("s4nn_ref"):
+            raise
+        print(f"s4nn: {InputError(f'{error}; {_INSTALL}')}", file=sys.stderr)
+        return 2
     except MemoryError:
         print("s4nn: not enough memory; use a smaller network or batch", file=sys.stderr)
         return 2
@@ -366,6 +404,7 @@ def main(argv: list[str] | None = None) -> int:
     # before numba starts its threads: those that wait shall sleep, or they take the cores of a busy machine from those
     # that work
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that it keeps no cache where no home can be written
     fill_closed()
     output, messages = Stream(sys.stdout, needed=True), Stream(sys.stderr)
     with redirect_stdout(output), redirect_stderr(messages):

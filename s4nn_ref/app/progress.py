@@ -102,6 +102,10 @@ class TerminalProgress(Progress):
         with tqdm.external_write_mode():
             print(epoch_line(row, self.epochs), flush=True)
 
+    def warn(self, line: str) -> None:
+        with tqdm.external_write_mode():
+            print(f"warning: {line}", flush=True)
+
     def close(self) -> None:
         self.notice.close()
         self.bar.close()

@@ -20,6 +20,7 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import metrics_of, respond
 from s4nn_ref.training import checkpoint
 from s4nn_ref.training.augmentation import augment
+from s4nn_ref.training.health import Watch
 from s4nn_ref.training.optimisers import Optimiser
 
 _INIT, _SPLIT, _SHUFFLE, _AUGMENT, _EPOCH_END = range(5)  # purposes of random draws
@@ -101,6 +102,7 @@ class Progress:
     def start_epoch(self, epoch: int) -> None: ...
     def batch(self, images: int, cost: float, accuracy: float) -> None: ...
     def end_epoch(self, row: dict) -> None: ...
+    def warn(self, line: str) -> None: ...
 
 
 @dataclass
@@ -150,6 +152,7 @@ class Training:
         self.evaluated = c.network_of()
         for part in (self.data, self.validate):
             check_fits(part, self.evaluated)
+        self.watch = Watch(c, self.data.labels, len(self.validate.labels), self.evaluated)
         self.best = self.algorithm.parameters().copy()
         self.best_epoch = 0
 
@@ -178,6 +181,8 @@ class Training:
             r.images, r.cost, r.right = r.images + len(e), r.cost + float(e.sum()), r.right + int(right.sum())
             self.batch = batch + 1
             progress.batch(len(e), r.cost / r.images, r.right / r.images)
+            for line in self.watch.after_batch(self.algorithm, e, right):
+                progress.warn(line)
             if stop["set"]:
                 break
         self.running.seconds += time.perf_counter() - began
@@ -267,6 +272,8 @@ class Training:
                 self.save(path)
                 if row:
                     progress.end_epoch(row)
+                    for line in self.watch.after_epoch(self.history):
+                        progress.warn(line)
                 if stop["set"] and (not finished or self.epoch < self.config.training.epochs):
                     return False
         return True
