@@ -22,8 +22,7 @@ from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.record import read_record, read_responses
 from s4nn_ref.app.report import names_of_classes
 from s4nn_ref.app.storage import read_weights
-from s4nn_ref.data import idx
-from s4nn_ref.data.dataset import Dataset, load
+from s4nn_ref.data.dataset import Dataset, load, whereabouts
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
 from s4nn_ref.metrics import Responses
@@ -83,10 +82,11 @@ class Run:
 
     @cached_property
     def test(self) -> Dataset:
-        files = [name for (split, _), name in idx.FILES.items() if split == "test"]
-        if self.dataset != "glyphs" and not all(idx.find(self.dataset, name, self.data_dir) for name in files):
+        config = self.record["config"]
+        if any(path is None for _, path in whereabouts(self.dataset, self.data_dir)):
             raise Missing(f"no test images of {self.dataset} at hand; s4nn data fetch {self.dataset}, or --data DIR")
-        return load(self.dataset, "test", self.data_dir)
+        test = load(self.dataset, "test", self.data_dir, tuple(config["network"]["input_shape"]))
+        return test.called(tuple(config["data"]["names"]))
 
     @property
     def dataset(self) -> str:
@@ -102,7 +102,7 @@ class Run:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return names_of_classes(self.dataset, self.responses.t_out.shape[1])
+        return names_of_classes(self.record["config"]["data"]["names"], self.responses.t_out.shape[1])
 
     @property
     def title(self) -> str:

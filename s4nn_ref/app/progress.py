@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from numba.core import event
 from tqdm import tqdm
 
+from s4nn_ref.data.dataset import Dataset
 from s4nn_ref.kernels.compile import folder
 from s4nn_ref.training.loop import Progress
 
@@ -50,6 +51,12 @@ class CompilationNotice(event.Listener):
             event.unregister("numba:compile", self)
         if self.timer:
             self.timer.cancel()
+
+
+def tell(dataset: Dataset) -> None:
+    """Say on stderr what was done to a data set."""
+    for note in dataset.notes:
+        print(f"s4nn: {dataset.name} {dataset.split}: {note}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""IDX files (MNIST, Fashion-MNIST and sets of the same form), found on disk or downloaded, and checked.
+"""IDX files (MNIST, Fashion-MNIST, EMNIST and sets of the same form), found on disk or downloaded, and checked.
 
 The checksum is of the uncompressed IDX bytes: gz files differ from mirror to mirror.
 """
@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from s4nn_ref.data.classes import EMNIST
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
 
@@ -48,6 +49,22 @@ MIRRORS = {
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
     ),
 }
+
+
+EMNIST_SOURCE = "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip"
+
+
+def files(name: str) -> dict[tuple[str, str], str]:
+    """Names of a data set's four files, by split and content. EMNIST's six sets have one folder, and longer names."""
+    if name not in EMNIST:
+        return FILES
+    ends = {"images": "images-idx3-ubyte", "labels": "labels-idx1-ubyte"}
+    return {(split, what): f"{name}-{split}-{ends[what]}" for split, what in FILES}
+
+
+def _folders(name: str) -> tuple[str, ...]:
+    """Folders in which the files of a data set may lie: its own, and the one that EMNIST's archive can have."""
+    return (name, "emnist") if name in EMNIST else (name,)
 
 
 def parse_idx(content: bytes, what: str, path="IDX data") -> np.ndarray:
@@ -118,10 +135,16 @@ def find(name: str, filename: str, data_dir: Path | None = None) -> Path | None:
     if name != Path(name).name or name in ("", ".."):
         raise InputError(f"data set {name!r}: give the folder's name, without slashes, and its parent by --data")
     for folder in search_path(data_dir):
-        for path in (folder / name / filename, folder / name / f"{filename}.gz"):
-            if path.is_file():
-                return path
+        for place in _folders(name):
+            for path in (folder / place / filename, folder / place / f"{filename}.gz"):
+                if path.is_file():
+                    return path
     return None
+
+
+def is_there(name: str, data_dir: Path | None = None) -> bool:
+    """Whether any file of a data set is on disk."""
+    return any(find(name, filename, data_dir) for filename in files(name).values())
 
 
 def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
@@ -133,10 +156,7 @@ def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
 
     if name not in MIRRORS:
         folders = ", ".join(map(str, search_path(data_dir)))
-        raise InputError(
-            f"{name}/{filename} not found in {folders}, and no mirror is known for {name}; "
-            "put the IDX files there, or name their folder by --data or S4NN_DATA"
-        )
+        raise InputError(f"{_not_found(name, filename)} in {folders}, and no mirror is known for {name}; {_advice(name)}")
     path = (data_dir or cache_dir()) / name / f"{filename}.gz"
     failures = []
     for mirror in MIRRORS[name]:
@@ -171,17 +191,72 @@ def checked(name: str, filename: str, content: bytes, path: Path) -> str:
     return digest
 
 
+def _not_found(name: str, filename: str) -> str:
+    return f"{'emnist' if name in EMNIST else name}/{filename}[.gz] not found"
+
+
+def _advice(name: str) -> str:
+    """Where a data set that is not there comes from, or what it may be."""
+    if name in EMNIST:
+        return f"put it there, out of {EMNIST_SOURCE}, or name its folder's parent by --data or S4NN_DATA"
+    if name in MIRRORS:
+        return f"run: s4nn data fetch {name}"
+    return (
+        f"put IDX files, {name}.npz, {name}.csv or pictures {name}/train/CLASS/*.png there (docs/data.md), or name "
+        "their folder by --data or S4NN_DATA"
+    )
+
+
+def _upright(name: str, what: str, array: np.ndarray) -> np.ndarray:
+    """EMNIST's images are stored column by column, and its letters' labels count from 1."""
+    if name not in EMNIST:
+        return array
+    if what == "images":
+        return np.ascontiguousarray(array.swapaxes(1, 2))
+    first = 1 if name == "emnist-letters" else 0
+    if array.min() < first or array.max() >= first + len(EMNIST[name]):
+        raise InputError(
+            f"{name}: labels from {array.min()} to {array.max()}, expected {first} to {first + len(EMNIST[name]) - 1}; "
+            "do the files have each other's names?"
+        )
+    return array - np.uint8(first)
+
+
+def load(name: str, split: str, data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+    """Images uint8 (n, H, W, C), upright, labels uint8 (n,), from 0, and the files' checksums; downloaded if need be.
+
+    data_dir : when given, the only folder searched
+    Raises InputError on missing, truncated, swapped or corrupt files.
+    """
+    arrays, digests = {}, []
+    for what in ("images", "labels"):
+        filename = files(name)[split, what]
+        path = find(name, filename, data_dir)
+        if path is None and data_dir:
+            others = [end for end in (".npz", ".csv") if (Path(data_dir) / f"{name}{end}").exists()]
+            hint = f"; this name is that of IDX files: call {name}{others[0]} otherwise" if others else ""
+            raise InputError(f"{_not_found(name, filename)} in {data_dir}; correct --data, or leave it out{hint}")
+        path = path or fetch(name, filename)
+        content = read(path)
+        # first: it tells more than a checksum
+        arrays[what] = _upright(name, what, parse_idx(content, what, path))
+        digests.append(checked(name, filename, content, path))
+    images, labels = arrays["images"], arrays["labels"]
+    if len(images) != len(labels):
+        raise InputError(
+            f"{name} {split}: {len(images)} images but {len(labels)} labels; the files do not belong together"
+        )
+    return images, labels, (digests[0], digests[1])
+
+
 def verify(name: str, data_dir: Path | None = None) -> list[tuple[str, str]]:
     """(path, checksum) of every file of a data set; raises InputError for the first that is missing or wrong."""
-    advice = (
-        f"run: s4nn data fetch {name}" if name in MIRRORS else "put it there, or name its folder's parent by --data"
-    )
     rows = []
-    for (_, what), filename in FILES.items():
+    for (_, what), filename in files(name).items():
         path = find(name, filename, data_dir)
         if path is None:
             folders = ", ".join(map(str, search_path(data_dir)))
-            raise InputError(f"{name}/{filename}[.gz] is in none of {folders}; {advice}")
+            raise InputError(f"{_not_found(name, filename)} in {folders}; {_advice(name)}")
         content = read(path)
         parse_idx(content, what, path)
         rows.append((str(path), checked(name, filename, content, path)))

@@ -1,0 +1,100 @@
+"""Data sets in folders of pictures: NAME/train/CLASS/*.png and NAME/test/CLASS/*.png, or NAME/CLASS/*.png."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from s4nn_ref.data.arrays import EVERY, without_test_images
+from s4nn_ref.data.classes import listed
+from s4nn_ref.data.pictures import form_of, read_image
+from s4nn_ref.errors import InputError
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_SPLITS = ("train", "test")
+
+
+def _seen(folder: Path) -> list[Path]:
+    """What a folder holds, in the order of names, without hidden files."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _pictures(folder: Path, advice: str) -> tuple[list[Path], list[str], Counter]:
+    """Pictures of every class in a folder, the class of each, and how many other files there are of which kind."""
+    files, labels, others = [], [], Counter()
+    for place in _seen(folder):
+        if not place.is_dir():
+            others[place.suffix.lower() or place.name] += 1
+            continue
+        inside = _seen(place)
+        found = [path for path in inside if path.suffix.lower() in _SUFFIXES and path.is_file()]
+        others.update(path.suffix.lower() or path.name for path in inside if path not in found and path.is_file())
+        if not found:
+            what = "only folders" if inside and all(path.is_dir() for path in inside) else "no .png or .jpg file"
+            raise InputError(f"{place} holds {what}; {advice}")
+        files += found
+        labels += [place.name] * len(found)
+    return files, labels, others
+
+
+def _form(folder: Path, forms: Counter) -> tuple[int, int, int]:
+    """The common size of pictures, and 1 channel where none has colour. Raises InputError where they differ in size."""
+    sizes = sorted({form[:2] for form in forms}, key=lambda size: (size[0] * size[1], size))
+    if len(sizes) > 1:
+        few, many = (f"{columns} x {rows}" for rows, columns in (sizes[0], sizes[-1]))
+        raise InputError(
+            f"{folder}: pictures are of {len(sizes)} sizes, from {few} to {many} pixels; name the one to which they are "
+            "to be scaled, network.input_shape = [rows, columns, channels], e.g. [32, 32, 3]"
+        )
+    return (*sizes[0], max(form[2] for form in forms))
+
+
+def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Images uint8 (n, H, W, C), labels (n,) and what is to be said of one split of a folder of pictures.
+
+    shape : to which pictures are scaled, their aspect kept; None: they have one size
+    Raises InputError on pictures that cannot be read, on classes without any, and where sizes differ and none is named.
+    """
+    halves = [path / name for name in _SPLITS if (path / name).is_dir()]
+    inside, notes = path, []
+    if halves:
+        inside = path / split if (path / split).is_dir() else path / "train"
+        if not inside.is_dir():
+            raise InputError(f"{path} has a folder test and no folder train; add {inside}/CLASS/*.png")
+    advice = f"pictures are in {inside}/CLASS/*.png" + ("" if halves else f", or in {path}/train/CLASS/*.png")
+    files, labels, others = _pictures(inside, f"{advice}; remove the folder, or fill it")
+    if not files:
+        raise InputError(f"{inside} holds no folder of pictures; {advice}")
+    labels = np.array(labels)
+    if len(halves) < 2 and not (halves and split == "test" == halves[0].name):
+        index = without_test_images(labels, split)
+        files, labels = [files[i] for i in index], labels[index]
+        notes.append(f"there is no folder test: every {EVERY}th picture of a class, by name, is a test image")
+    if halves and (more := [one.name for one in _seen(path) if one.is_dir() and one.name not in _SPLITS]):
+        notes.append(f"{listed(more)} beside train is not read: validation images are taken from the training images")
+    if others:
+        kinds = listed(f"{n} {kind}" for kind, n in sorted(others.items()))
+        notes.append(f"{sum(others.values())} files in {inside} are no .png or .jpg and are not read ({kinds})")
+    images, scaled = _images(inside, files, shape)
+    if scaled:
+        rows, columns = images.shape[1:3]
+        notes.append(
+            f"{scaled} of {len(files)} pictures are scaled to {columns} x {rows} pixels, their aspect kept, and padded "
+            "with their background"
+        )
+    return images, labels, notes
+
+
+def _images(folder: Path, files: list[Path], shape) -> tuple[np.ndarray, int]:
+    """Pictures as uint8 (n, H, W, C), and how many of them had another size."""
+    if not files:
+        raise InputError(f"{folder} has too few pictures for test images; add some, at least two of a class")
+    if shape is None:
+        shape = _form(folder, Counter(map(form_of, files)))
+    images, scaled = np.empty((len(files), *shape), np.uint8), 0
+    name = folder.name if folder.name not in _SPLITS else f"{folder.parent.name} {folder.name}"
+    for i, path in enumerate(tqdm(files, f"read {name}", unit="img", unit_scale=True, leave=False, disable=None)):
+        picture = read_image(path, shape)
+        images[i], scaled = picture.image, scaled + bool(picture.fitted)
+    return images, scaled
