@@ -84,6 +84,13 @@ class Config:
         n = self.network
         return n.input_shape == "auto" or with_outputs(n.structure, 1) != n.structure
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each output neuron's class, or its number. Raises InputError where the experiment is `open`."""
+        n = self.network
+        outputs = parse_structure(n.structure, n.input_shape, n.padding)[-1].shape_post[2]
+        return self.data.names or tuple(map(str, range(outputs)))
+
     def on(self, dataset) -> "Config":
         """The experiment on these training images, a data.dataset.Dataset: their size, their number of classes and
         these classes' names, and the number of validation images, in place of "auto" and of names that are not given.
@@ -163,7 +170,7 @@ def _check_names(names: tuple[str, ...], structure: str, outputs: int) -> None:
     if names and len(names) != outputs:
         raise InputError(
             f"{structure} has {outputs} output neurons, but there are {len(names)} classes ({listed(names)}); end "
-            f'network.structure in -{len(names)} or in -auto, or give each output a name in data.names'
+            f"network.structure in -{len(names)} or in -auto, or give each output a name in data.names"
         )
     if len(set(names)) < len(names) or not all(name.strip() and name.isprintable() for name in names):
         raise InputError(f"data.names = {shown(names)}: expected names that differ, of printable characters")

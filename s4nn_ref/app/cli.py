@@ -86,7 +86,7 @@ def run_evaluate(args) -> int:
     set_threads(args.threads)
     network, config = storage.read_weights(args.weights)
     name = args.dataset or config.data.dataset
-    images = dataset.load(name, args.split, args.data, network.input_shape).called(config.data.names).head(args.limit)
+    images = dataset.load(name, args.split, args.data, network.input_shape).called(config.classes).head(args.limit)
     tell(images)
     dataset.check_fits(images, network)
     began = time.perf_counter()
@@ -108,7 +108,7 @@ def run_predict(args) -> int:
     from s4nn_ref.data.pictures import read_image
 
     network, config = storage.read_weights(args.weights)
-    names = report.names_of_classes(config.data.names, network.n_classes)
+    names = config.classes
     if args.plot:
         predict.check_plot(args.plot, args.force, [args.weights, *args.images])
     # all files are read before anything is printed or written
@@ -156,9 +156,9 @@ def run_data(args) -> int:
         for path, digest in idx.verify(name, args.data) if dataset.is_idx(name, args.data) else ():
             known = "original" if name in idx.SHA256 else "no checksum known"
             print(f"{path}: {known}, sha256 {digest}")
-        for one in dataset.verified(name, args.data):
-            tell(one)
-            print(dataset_text(one))
+        splits = dataset.verified(name, args.data)
+        tell(*splits)
+        print("\n".join(map(dataset_text, splits)))
     return 0
 
 

@@ -53,10 +53,14 @@ class CompilationNotice(event.Listener):
             self.timer.cancel()
 
 
-def tell(dataset: Dataset) -> None:
-    """Say on stderr what was done to a data set."""
-    for note in dataset.notes:
-        print(f"s4nn: {dataset.name} {dataset.split}: {note}", file=sys.stderr, flush=True)
+def tell(*datasets: Dataset | None) -> None:
+    """Say on stderr what was done to splits of a data set; what is true of several is said of the first."""
+    said = set()
+    for one in filter(None, datasets):
+        for note in one.notes:
+            if note not in said:
+                print(f"s4nn: {one.name} {one.split}: {note}", file=sys.stderr, flush=True)
+        said.update(one.notes)
 
 
 @contextmanager

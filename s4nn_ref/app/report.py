@@ -11,11 +11,6 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
 
 
-def names_of_classes(names: tuple[str, ...], n: int) -> tuple[str, ...]:
-    """Names of n output neurons. names : of their classes, data.names; (): they are numbers"""
-    return tuple(names) or tuple(map(str, range(n)))
-
-
 def dataset_text(dataset: Dataset) -> str:
     """What `s4nn data verify` prints of a split: images, their size, and the classes with their numbers of images."""
     classes = dataset.classes

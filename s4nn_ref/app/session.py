@@ -83,18 +83,14 @@ def _finished(out: Path, config: Config, limit: int | None, start: Start | None)
 
 
 def _training_images(config: Config, data_dir: Path | None) -> Dataset:
-    """The training images, of the size that the experiment names if it names one; what was done to them is said."""
+    """The training images, of the size that the experiment names if it names one."""
     shape = config.network.input_shape
-    dataset = load(config.data.dataset, "train", data_dir, None if shape == "auto" else shape)
-    tell(dataset)
-    return dataset
+    return load(config.data.dataset, "train", data_dir, None if shape == "auto" else shape)
 
 
 def _test_images(config: Config, data_dir: Path | None) -> Dataset:
-    """The test images of an experiment of known size, of the classes that it learns; what they lack is said."""
-    dataset = load(config.data.dataset, "test", data_dir, config.network.input_shape).called(config.data.names)
-    tell(dataset)
-    return dataset
+    """The test images of an experiment of known size, of the classes that it learns."""
+    return load(config.data.dataset, "test", data_dir, config.network.input_shape).called(config.classes)
 
 
 @contextmanager
@@ -161,8 +157,9 @@ def train(config_path: Path, options: Options = Options()) -> int:
         print(comparison_text([record]))
         return 0
     ran_with = environment()  # now: the checkout may change while a long run goes on
-    dataset = (dataset or _training_images(config, data_dir)).called(config.data.names)
+    dataset = (dataset or _training_images(config, data_dir)).called(config.classes)
     test = None if options.no_test else _test_images(config, data_dir)
+    tell(dataset, test)
     learn, validate = split_validation(dataset, config)
     training = Training(config, learn.head(limit), validate, start)
     if test:

@@ -81,19 +81,17 @@ def numbered(labels: np.ndarray, where) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def renumbering(own: tuple[str, ...], names: tuple[str, ...], where: str) -> list[int]:
-    """The number that each class of `own` has among those called `names`; () means that they are numbers.
+    """The number that each class of `own` has among those called `names`.
 
     Own classes that are numbers are numbers of the named ones, if none of these is called by a number.
     Raises InputError where a class is not among them.
     """
     number = {name: i for i, name in enumerate(names)}
     if not any(number_of(name) is not None for name in names):
-        number |= {name: number_of(name) for name in own if name not in number and number_of(name) is not None}
-    unknown = [name for name in own if name not in number]
-    if unknown:
-        expected = f"{len(names)} are {listed(names)}" if names else "numbers, 0, 1, 2 and so on"
+        number |= {str(i): i for i in range(len(names))}
+    if unknown := [name for name in own if name not in number]:
         raise InputError(
-            f"{where} has class{'es' * (len(unknown) > 1)} {listed(unknown)}, but the classes to tell apart are "
-            f"{expected}; choose other data, or train with these classes"
+            f"{where} has class{'es' * (len(unknown) > 1)} {listed(unknown)}, but the network's are {listed(names)}; "
+            "choose other data, or train with these classes"
         )
     return [number[name] for name in own]

@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 
 from s4nn_ref.data import arrays, folders, glyphs, idx, npz, table
-from s4nn_ref.data.classes import known, numbered, renumbering
+from s4nn_ref.data.classes import known, listed, number_of, numbered, renumbering
 from s4nn_ref.errors import InputError
-
 
 SPLITS = ("train", "test")
 
@@ -65,14 +64,21 @@ class Dataset:
         return self.part(slice(limit))
 
     def called(self, names: tuple[str, ...]) -> "Dataset":
-        """The same images, labelled by the numbers that their classes have among `names`; (): they are numbers.
+        """The same images, labelled by the numbers that their classes have among `names`.
 
-        Labels without names are numbers already. Raises InputError where a class is not among `names`.
+        Labels without names are numbers of these already. Where numbers stand for words, and which of `names` have no
+        image, is noted. Raises InputError where a class is not among them.
         """
-        if not self.names:
-            return self
-        number = np.array(renumbering(self.names, names, f"{self.name} {self.split}"))
-        return replace(self, labels=number[self.labels].astype(np.min_scalar_type(int(number.max()))), names=names)
+        own, labels, notes = self.classes, self.labels, self.notes
+        if self.names:
+            number = np.array(renumbering(own, names, f"{self.name} {self.split}"))
+            labels = number[labels].astype(np.min_scalar_type(int(number.max())))
+        if own[0] not in names and number_of(own[0]) is not None:
+            notes += (f"classes are numbers: {listed(f'{i} is {name}' for i, name in enumerate(names))}",)
+        present = set(labels.tolist())
+        if absent := [name for i, name in enumerate(names) if i not in present]:
+            notes += (f"there is no image of {listed(absent)}",)
+        return replace(self, labels=labels, names=names, notes=notes)
 
 
 def check_fits(dataset: Dataset, network) -> None:
@@ -164,16 +170,14 @@ def verified(name: str, data_dir: Path | None = None) -> list[Dataset]:
     Raises InputError as `load`, and where the splits do not belong together.
     """
     train = load(name, "train", data_dir)
-    test = load(name, "test", data_dir, train.images.shape[1:]).called(train.names)
+    test = load(name, "test", data_dir, train.images.shape[1:]).called(train.classes)
     if test.images.shape[1:] != train.images.shape[1:]:
         sizes = ["x".join(map(str, one.images.shape[1:])) for one in (train, test)]
         raise InputError(f"{name}: training images are {sizes[0]}, test images {sizes[1]}; they must be alike")
     return [train, test]
 
 
-def load(
-    name: str, split: str, data_dir: Path | None = None, shape: tuple[int, int, int] | None = None
-) -> Dataset:
+def load(name: str, split: str, data_dir: Path | None = None, shape: tuple[int, int, int] | None = None) -> Dataset:
     """Images and labels of "train" or "test" of a data set, from disk or else from a mirror.
 
     data_dir : when given, the only folder searched
@@ -183,9 +187,8 @@ def load(
     if name == "glyphs":
         images, labels = glyphs.make_split(split)
         return Dataset(name, split, images, labels, _digests(images.tobytes(), labels.tobytes()), known(name).classes)
-    if not is_idx(name, data_dir):
-        if own := _own(name, split, data_dir, shape):
-            return own
+    if not is_idx(name, data_dir) and (own := _own(name, split, data_dir, shape)):
+        return own
     images, labels, digests = idx.load(name, split, data_dir)
     facts = known(name)
     return Dataset(name, split, images, labels, digests, facts.classes if facts else ())

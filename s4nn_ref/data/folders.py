@@ -13,6 +13,7 @@ from s4nn_ref.errors import InputError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _SPLITS = ("train", "test")
+LONGEST = 64  # side to which pictures of unlike size are scaled where none is named
 
 
 def _seen(folder: Path) -> list[Path]:
@@ -38,23 +39,30 @@ def _pictures(folder: Path, advice: str) -> tuple[list[Path], list[str], Counter
     return files, labels, others
 
 
-def _form(folder: Path, forms: Counter) -> tuple[int, int, int]:
-    """The common size of pictures, and 1 channel where none has colour. Raises InputError where they differ in size."""
-    sizes = sorted({form[:2] for form in forms}, key=lambda size: (size[0] * size[1], size))
-    if len(sizes) > 1:
-        few, many = (f"{columns} x {rows}" for rows, columns in (sizes[0], sizes[-1]))
-        raise InputError(
-            f"{folder}: pictures are of {len(sizes)} sizes, from {few} to {many} pixels; name the one to which they are "
-            "to be scaled, network.input_shape = [rows, columns, channels], e.g. [32, 32, 3]"
-        )
-    return (*sizes[0], max(form[2] for form in forms))
+def _common(forms: list[tuple[int, int, int]]) -> tuple[tuple[int, int, int], str]:
+    """The size (H, W, C) to which pictures are brought, and what is to be said of it.
+
+    The size that all have; else the medians of rows and columns, the longer side at most LONGEST. 1 channel where none
+    has colour.
+    """
+    channels, sizes = max(form[2] for form in forms), [form[:2] for form in forms]
+    few, many = (pick(sizes, key=lambda size: (size[0] * size[1], size)) for pick in (min, max))
+    if few == many:
+        return (*few, channels), ""
+    rows, columns = np.median(sizes, axis=0)
+    scale = min(1.0, LONGEST / max(rows, columns))
+    shape = (max(1, round(rows * scale)), max(1, round(columns * scale)), channels)
+    return shape, (
+        f"pictures are from {few[1]} x {few[0]} to {many[1]} x {many[0]} pixels; network.input_shape = {list(shape)} "
+        "is taken, name another if you like"
+    )
 
 
 def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Images uint8 (n, H, W, C), labels (n,) and what is to be said of one split of a folder of pictures.
 
-    shape : to which pictures are scaled, their aspect kept; None: they have one size
-    Raises InputError on pictures that cannot be read, on classes without any, and where sizes differ and none is named.
+    shape : to which pictures are scaled, their aspect kept; None: see `_common`
+    Raises InputError on pictures that cannot be read, and on classes without any.
     """
     halves = [path / name for name in _SPLITS if (path / name).is_dir()]
     inside, notes = path, []
@@ -76,7 +84,12 @@ def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np
     if others:
         kinds = listed(f"{n} {kind}" for kind, n in sorted(others.items()))
         notes.append(f"{sum(others.values())} files in {inside} are no .png or .jpg and are not read ({kinds})")
-    images, scaled = _images(inside, files, shape)
+    if not files:
+        raise InputError(f"{inside} has too few pictures for test images; add some, at least two of a class")
+    if shape is None:
+        shape, said = _common([form_of(file) for file in files])
+        notes += [said] * bool(said)
+    images, scaled = _images(path.name, split, files, shape)
     if scaled:
         rows, columns = images.shape[1:3]
         notes.append(
@@ -86,15 +99,11 @@ def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np
     return images, labels, notes
 
 
-def _images(folder: Path, files: list[Path], shape) -> tuple[np.ndarray, int]:
+def _images(name: str, split: str, files: list[Path], shape) -> tuple[np.ndarray, int]:
     """Pictures as uint8 (n, H, W, C), and how many of them had another size."""
-    if not files:
-        raise InputError(f"{folder} has too few pictures for test images; add some, at least two of a class")
-    if shape is None:
-        shape = _form(folder, Counter(map(form_of, files)))
     images, scaled = np.empty((len(files), *shape), np.uint8), 0
-    name = folder.name if folder.name not in _SPLITS else f"{folder.parent.name} {folder.name}"
-    for i, path in enumerate(tqdm(files, f"read {name}", unit="img", unit_scale=True, leave=False, disable=None)):
+    bar = tqdm(files, f"read {name} {split}", unit="img", unit_scale=True, leave=False, disable=None)
+    for i, path in enumerate(bar):
         picture = read_image(path, shape)
         images[i], scaled = picture.image, scaled + bool(picture.fitted)
     return images, scaled

@@ -156,7 +156,8 @@ def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
 
     if name not in MIRRORS:
         folders = ", ".join(map(str, search_path(data_dir)))
-        raise InputError(f"{_not_found(name, filename)} in {folders}, and no mirror is known for {name}; {_advice(name)}")
+        missing = _not_found(name, filename)
+        raise InputError(f"{missing} in {folders}, and no mirror is known for {name}; {_advice(name)}")
     path = (data_dir or cache_dir()) / name / f"{filename}.gz"
     failures = []
     for mirror in MIRRORS[name]:

@@ -27,8 +27,8 @@ def _ink(image: np.ndarray) -> np.ndarray:
 def like_mnist(image: np.ndarray) -> Picture:
     """A digit, light on dark, float (h, w, 1) from 0 to 1, as MNIST would show it: uint8 (28, 28, 1).
 
-    Its background becomes black and its brightest pixel white; what bounds it is scaled to fit a box of 20 x 20, and its
-    centre of mass comes to the centre of the frame, to the next pixel, as far as it then is inside.
+    Its background becomes black and its brightest pixel white; it is cut to its bounds and scaled to fit 20 x 20; its
+    centre of mass comes to the centre of the frame, to the next pixel, as far as it is inside then.
     """
     ink = _ink(image)
     rows, columns = (np.flatnonzero((ink > _INK).any(axis=axis)) for axis in (1, 0))
