@@ -20,7 +20,7 @@ class Settings:
 
     dataset    : "mnist", "fashion-mnist", "emnist-letters" and so on, "glyphs", or the name of own data (docs/data.md)
     names      : of the classes, in the order of the output neurons; (): those of the data, or numbers where they have
-                 none
+                 none (D40)
     validation : training images held out, to choose the epoch; "auto": a tenth of them, at most 5000 (D19)
     encoding   : of pixels as firing times, Eq. 1 (D1), a step for each grey level (D26), or two times (D37); see
                  encoding.py

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from s4nn_ref.data.classes import EMNIST
+from s4nn_ref.data.classes import EMNIST, known
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
 
@@ -184,8 +184,8 @@ def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
 def checked(name: str, filename: str, content: bytes, path: Path) -> str:
     """Checksum of the content; an InputError if it is not the one known for this file."""
     digest = hashlib.sha256(content).hexdigest()
-    known = SHA256.get(name, {}).get(filename)
-    if known and digest != known:
+    original = SHA256.get(name, {}).get(filename)
+    if original and digest != original:
         other = next((n for n, files in SHA256.items() if files.get(filename) == digest), None)
         is_what = f"is {other}'s file, not {name}'s" if other else f"is not {name}'s original: wrong checksum"
         raise InputError(f"{path} {is_what}; delete it and run: s4nn data fetch {name}")
@@ -235,7 +235,9 @@ def load(name: str, split: str, data_dir: Path | None = None) -> tuple[np.ndarra
         path = find(name, filename, data_dir)
         if path is None and data_dir:
             others = [end for end in (".npz", ".csv") if (Path(data_dir) / f"{name}{end}").exists()]
-            hint = f"; this name is that of IDX files: call {name}{others[0]} otherwise" if others else ""
+            hint = "" if known(name) else " (own data: docs/data.md)"
+            if others:
+                hint = f"; this name is that of IDX files: call {name}{others[0]} otherwise"
             raise InputError(f"{_not_found(name, filename)} in {data_dir}; correct --data, or leave it out{hint}")
         path = path or fetch(name, filename)
         content = read(path)

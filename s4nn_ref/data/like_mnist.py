@@ -33,7 +33,8 @@ def like_mnist(image: np.ndarray) -> Picture:
     ink = _ink(image)
     rows, columns = (np.flatnonzero((ink > _INK).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        return Picture(np.zeros((SIZE, SIZE, 1), np.uint8), "the picture is alike everywhere: no digit is found")
+        said = "nothing is brighter than its background, so no digit is found; dark on light needs --invert"
+        return Picture(np.zeros((SIZE, SIZE, 1), np.uint8), said)
     top, left = int(rows[0]), int(columns[0])
     digit = ink[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
     scale = BOX / max(digit.shape)
@@ -51,7 +52,8 @@ def like_mnist(image: np.ndarray) -> Picture:
         f"of {w} x {h} pixels the digit's {width} x {height} at column {left}, row {top} are scaled to {new[1]} x "
         f"{new[0]}, and their centre of mass is put at the centre of {SIZE} x {SIZE}"
     )
-    return Picture(levels(framed), said)
+    light = "; its background is light: is --invert as it should be?" if background(image)[0] > 0.5 else ""
+    return Picture(levels(framed), said + light)
 
 
 def read_like_mnist(path: Path, shape: tuple[int, int, int], invert: bool = False) -> Picture:

@@ -32,7 +32,7 @@ def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or 'it is no NPZ file'}") from None
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        if "allow_pickle" in str(error):  # as NumPy says it
+        if "Object arrays" in str(error):  # as NumPy says it
             raise InputError(
                 f"{path} holds Python objects, which are never read; store numbers, or names as y.astype(str)"
             ) from None

@@ -66,7 +66,6 @@ def _parsed(path: Path, lines) -> tuple[np.ndarray, np.ndarray]:
     first = next(rows, None)
     if first is None:
         raise InputError(f"{path} is empty; write a row for each image, its label and its pixels")
-    first[0] = first[0].removeprefix("\ufeff")
     column, header = _column(path, first)
     labels, parts, line = [], [], 1 + header
     rows = rows if header else chain([first], rows)
@@ -106,7 +105,7 @@ def read(path: Path, shape: tuple[int, int, int] | None) -> tuple[np.ndarray, np
     """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8", newline="") as file:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             pixels, labels = _parsed(path, file)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise InputError(f"{path} is a cut or damaged gzip file; fetch it again") from None
