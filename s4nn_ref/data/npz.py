@@ -1,6 +1,5 @@
 """Data sets in one NPZ file, with the arrays that Keras, MedMNIST and others write."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +22,17 @@ def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np
     Raises InputError on a file that is damaged, holds Python objects, or lacks images or labels.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with open(path, "rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            if isinstance(file, np.ndarray):
                 raise InputError(f"{path} holds a single array; store images and labels as {EXPECTED}")
-            return _split(path, file, split, shape)
-    except InputError:
+            with file:
+                return _split(path, file, split, shape)
+    except (InputError, MemoryError):
         raise
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or 'it is no NPZ file'}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged archive may raise anything
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"cannot read {path}: {error.strerror}") from None
         if "Object arrays" in str(error):  # as NumPy says it
             raise InputError(
                 f"{path} holds Python objects, which are never read; store numbers, or names as y.astype(str)"
