@@ -217,7 +217,7 @@ def test_a_tenth_is_held_out(training, tiny_toml):
     tiny_toml.write_text(TINY.replace("validation = 40\n", ""))
     run = training()
     assert (len(run.data.labels), len(run.validate.labels)) == (270, 30)
-    assert [held_out(run.config, n) for n in (9, 60_000)] == [0, 5000]
+    assert [held_out(read_config(tiny_toml), n) for n in (9, 60_000)] == [0, 5000]
 
 
 @pytest.mark.parametrize("algorithm", ["ds4nn", "s4nn"])

@@ -134,33 +134,25 @@ def _found(folder: Path, name: str, split: str, shape) -> list:
     return found
 
 
-def _own(name: str, split: str, data_dir: Path | None, shape) -> Dataset | None:
-    """A user's data set that is no set of IDX files, or None."""
-    for folder in idx.search_path(data_dir):
-        found = _found(folder, name, split, shape)
-        if len(found) > 1:
-            raise InputError(f"{' and '.join(str(path) for path, _ in found)} are both there; rename one of them")
-        for path, read in found:
-            images, labels, notes = read(path)
-            names, labels = numbered(labels, path)
-            return Dataset(name, split, images, labels, _digests(images, labels), names, tuple(notes))
-    return None
+def _own(name: str, split: str, data_dir: Path | None, shape=None) -> list:
+    """As `_found`, of the first folder that has the data set; [] where it is glyphs or one of IDX files."""
+    if known(name) or idx.is_there(name, data_dir):
+        return []
+    every = (_found(folder, name, split, shape) for folder in idx.search_path(data_dir))
+    return next((found for found in every if found), [])
 
 
 def is_idx(name: str, data_dir: Path | None = None) -> bool:
-    """Whether a data set is one of IDX files: by its name, or because they are there."""
-    return name != "glyphs" and (known(name) is not None or idx.is_there(name, data_dir))
+    """Whether a data set is one of IDX files: by its name, because they are there, or because nothing else is."""
+    return name != "glyphs" and not _own(name, "train", data_dir)
 
 
 def whereabouts(name: str, data_dir: Path | None = None) -> list[tuple[str, Path | None]]:
     """What a data set is read from, as (name, path); None where it is not there."""
     if name == "glyphs":
         return [(name, Path(glyphs.__file__))]
-    if not is_idx(name, data_dir):
-        for folder in idx.search_path(data_dir):
-            paths = dict.fromkeys(path for split in SPLITS for path, _ in _found(folder, name, split, None))
-            if paths:
-                return [(name, path) for path in paths]
+    if paths := dict.fromkeys(path for split in SPLITS for path, _ in _own(name, split, data_dir)):
+        return [(name, path) for path in paths]
     return [(f"{name}/{filename}", idx.find(name, filename, data_dir)) for filename in idx.files(name).values()]
 
 
@@ -187,8 +179,13 @@ def load(name: str, split: str, data_dir: Path | None = None, shape: tuple[int, 
     if name == "glyphs":
         images, labels = glyphs.make_split(split)
         return Dataset(name, split, images, labels, _digests(images.tobytes(), labels.tobytes()), known(name).classes)
-    if not is_idx(name, data_dir) and (own := _own(name, split, data_dir, shape)):
-        return own
+    own = _own(name, split, data_dir, shape)
+    if len(own) > 1:
+        raise InputError(f"{' and '.join(str(path) for path, _ in own)} are both there; rename one of them")
+    for path, read in own:
+        images, labels, notes = read(path)
+        names, labels = numbered(labels, path)
+        return Dataset(name, split, images, labels, _digests(images, labels), names, tuple(notes))
     images, labels, digests = idx.load(name, split, data_dir)
     facts = known(name)
     return Dataset(name, split, images, labels, digests, facts.classes if facts else ())

@@ -156,8 +156,8 @@ def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
 
     if name not in MIRRORS:
         folders = ", ".join(map(str, search_path(data_dir)))
-        missing = _not_found(name, filename)
-        raise InputError(f"{missing} in {folders}, and no mirror is known for {name}; {_advice(name)}")
+        missing = f"{_called(name, filename)} not found in {folders}"
+        raise InputError(f"{missing}, and no mirror is known for {name}; {_advice(name)}")
     path = (data_dir or cache_dir()) / name / f"{filename}.gz"
     failures = []
     for mirror in MIRRORS[name]:
@@ -192,8 +192,9 @@ def checked(name: str, filename: str, content: bytes, path: Path) -> str:
     return digest
 
 
-def _not_found(name: str, filename: str) -> str:
-    return f"{'emnist' if name in EMNIST else name}/{filename}[.gz] not found"
+def _called(name: str, filename: str) -> str:
+    """A file as errors name it."""
+    return f"{'emnist' if name in EMNIST else name}/{filename}[.gz]"
 
 
 def _advice(name: str) -> str:
@@ -238,7 +239,9 @@ def load(name: str, split: str, data_dir: Path | None = None) -> tuple[np.ndarra
             hint = "" if known(name) else " (own data: docs/data.md)"
             if others:
                 hint = f"; this name is that of IDX files: call {name}{others[0]} otherwise"
-            raise InputError(f"{_not_found(name, filename)} in {data_dir}; correct --data, or leave it out{hint}")
+            raise InputError(
+                f"{_called(name, filename)} not found in {data_dir}; correct --data, or leave it out{hint}"
+            )
         path = path or fetch(name, filename)
         content = read(path)
         # first: it tells more than a checksum
@@ -259,7 +262,7 @@ def verify(name: str, data_dir: Path | None = None) -> list[tuple[str, str]]:
         path = find(name, filename, data_dir)
         if path is None:
             folders = ", ".join(map(str, search_path(data_dir)))
-            raise InputError(f"{_not_found(name, filename)} in {folders}; {_advice(name)}")
+            raise InputError(f"{_called(name, filename)} is in none of {folders}; {_advice(name)}")
         content = read(path)
         parse_idx(content, what, path)
         rows.append((str(path), checked(name, filename, content, path)))
