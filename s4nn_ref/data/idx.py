@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from s4nn_ref.data import emnist
 from s4nn_ref.data.classes import EMNIST, known
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
@@ -51,20 +52,9 @@ MIRRORS = {
 }
 
 
-EMNIST_SOURCE = "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip"
-
-
 def files(name: str) -> dict[tuple[str, str], str]:
-    """Names of a data set's four files, by split and content. EMNIST's six sets have one folder, and longer names."""
-    if name not in EMNIST:
-        return FILES
-    ends = {"images": "images-idx3-ubyte", "labels": "labels-idx1-ubyte"}
-    return {(split, what): f"{name}-{split}-{ends[what]}" for split, what in FILES}
-
-
-def _folders(name: str) -> tuple[str, ...]:
-    """Folders in which the files of a data set may lie: its own, and the one that EMNIST's archive can have."""
-    return (name, "emnist") if name in EMNIST else (name,)
+    """Names of a data set's four files, by split and content."""
+    return emnist.files(name) if name in EMNIST else FILES
 
 
 def parse_idx(content: bytes, what: str, path="IDX data") -> np.ndarray:
@@ -135,7 +125,7 @@ def find(name: str, filename: str, data_dir: Path | None = None) -> Path | None:
     if name != Path(name).name or name in ("", ".."):
         raise InputError(f"data set {name!r}: give the folder's name, without slashes, and its parent by --data")
     for folder in search_path(data_dir):
-        for place in _folders(name):
+        for place in (name, emnist.FOLDER) if name in EMNIST else (name,):
             for path in (folder / place / filename, folder / place / f"{filename}.gz"):
                 if path.is_file():
                     return path
@@ -194,34 +184,19 @@ def checked(name: str, filename: str, content: bytes, path: Path) -> str:
 
 def _called(name: str, filename: str) -> str:
     """A file as errors name it."""
-    return f"{'emnist' if name in EMNIST else name}/{filename}[.gz]"
+    return f"{emnist.FOLDER if name in EMNIST else name}/{filename}[.gz]"
 
 
 def _advice(name: str) -> str:
     """Where a data set that is not there comes from, or what it may be."""
     if name in EMNIST:
-        return f"put it there, out of {EMNIST_SOURCE}, or name its folder's parent by --data or S4NN_DATA"
+        return f"put it there, out of {emnist.SOURCE}, or name its folder's parent by --data or S4NN_DATA"
     if name in MIRRORS:
         return f"run: s4nn data fetch {name}"
     return (
         f"put IDX files, {name}.npz, {name}.csv or pictures {name}/train/CLASS/*.png there (docs/data.md), or name "
         "their folder by --data or S4NN_DATA"
     )
-
-
-def _upright(name: str, what: str, array: np.ndarray) -> np.ndarray:
-    """EMNIST's images are stored column by column, and its letters' labels count from 1."""
-    if name not in EMNIST:
-        return array
-    if what == "images":
-        return np.ascontiguousarray(array.swapaxes(1, 2))
-    first = 1 if name == "emnist-letters" else 0
-    if array.min() < first or array.max() >= first + len(EMNIST[name]):
-        raise InputError(
-            f"{name}: labels from {array.min()} to {array.max()}, expected {first} to {first + len(EMNIST[name]) - 1}; "
-            "do the files have each other's names?"
-        )
-    return array - np.uint8(first)
 
 
 def load(name: str, split: str, data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
@@ -244,8 +219,8 @@ def load(name: str, split: str, data_dir: Path | None = None) -> tuple[np.ndarra
             )
         path = path or fetch(name, filename)
         content = read(path)
-        # first: it tells more than a checksum
-        arrays[what] = _upright(name, what, parse_idx(content, what, path))
+        array = parse_idx(content, what, path)  # first: it tells more than a checksum
+        arrays[what] = emnist.upright(name, what, array) if name in EMNIST else array
         digests.append(checked(name, filename, content, path))
     images, labels = arrays["images"], arrays["labels"]
     if len(images) != len(labels):
