@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import assert_refused, idx_bytes
-from PIL import Image
+from PIL import Image, ImageOps
 
 from s4nn_ref.app.record import read_record
 from s4nn_ref.app.storage import read_weights
@@ -16,6 +16,7 @@ from s4nn_ref.config import config_of_dict
 from s4nn_ref.data.arrays import without_test_images
 from s4nn_ref.data.classes import EMNIST, numbered
 from s4nn_ref.data.dataset import Dataset, load, verified
+from s4nn_ref.data.pictures import form_of, read_image
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import load_npz, write_npz
 
@@ -171,11 +172,11 @@ def test_data_commands_say_what_they_find(bars_dir, s4nn):
 def test_pictures_of_unlike_size_get_one(tmp_path):
     """D40: the medians, at most 64; or what the experiment names. The aspect is kept."""
     for i, (rows, columns) in enumerate([(200, 100), (100, 100), (200, 100), (200, 110)]):
-        save(tmp_path / "odd" / "train" / "a" / f"{i}.png", np.full((rows, columns), 50 + i, np.uint8))
-        save(tmp_path / "odd" / "test" / "a" / f"{i}.png", np.full((rows, columns), 50 + i, np.uint8))
+        for split in ("train", "test"):
+            save(tmp_path / "odd" / split / "ab"[i % 2] / f"{i}.png", np.full((rows, columns), 150 + i, np.uint8))
     one = load("odd", "train", tmp_path)
     assert one.images.shape == (4, 64, 32, 1)
-    assert (one.images == np.arange(50, 54, dtype=np.uint8)[:, None, None, None]).all()  # padded with its background
+    assert (one.images == np.array([150, 152, 151, 153])[:, None, None, None]).all()  # padded with its background
     assert "from 100 x 100 to 110 x 200 pixels; network.input_shape = [64, 32, 1]" in one.notes[0]
     assert "4 of 4 pictures are scaled to 32 x 64 pixels" in one.notes[1]
     named = load("odd", "train", tmp_path, (8, 8, 3))
@@ -200,6 +201,19 @@ def test_channels_follow_from_the_pictures(tmp_path):
     assert image[0, 0].tolist() == [200, 100, 50]
     assert image[7, 7].tolist() == [255, 255, 255]  # transparent is paper
     assert load("colour", "train", tmp_path, (8, 8, 1)).images.shape == (1, 8, 8, 1)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_pictures_of_cameras_are_upright(tmp_path, orientation):
+    """As Pillow turns them by what EXIF says; 0 and 9 mean nothing."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "held.png"
+    picture.save(path, exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+    assert form_of(path) == expected.shape
+    np.testing.assert_array_equal(read_image(path, expected.shape).image, expected)
 
 
 def test_what_is_left_out_of_a_folder_is_said(bars_dir):
@@ -324,7 +338,11 @@ def test_files_that_are_no_npz_are_refused(tmp_path):
 
 def test_dim_pixels_are_told_of(tmp_path):
     np.savez(tmp_path / "own.npz", x_train=X // 16, y_train=Y)
-    assert "brightest pixel is 15 of 255" in load("own", "train", tmp_path).notes[0]
+    assert "brightest pixel is 15 of 255" in load("own", "train", tmp_path).notes[1]
+    np.savez(tmp_path / "own.npz", x_train=255 - X, y_train=Y)
+    assert re.search("images are light, .* store 255 - x", load("own", "train", tmp_path).notes[1])
+    np.savez(tmp_path / "own.npz", x_train=X, y_train=["row"] * 6)
+    assert "one class only, row" in load("own", "train", tmp_path).notes[1]
     np.savez(tmp_path / "own.npz", x_train=X.reshape(6, 64)[:, :48], y_train=Y)
     assert load("own", "train", tmp_path, (4, 4, 3)).images.shape == (4, 4, 4, 3)
 

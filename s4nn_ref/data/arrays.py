@@ -64,8 +64,8 @@ def _shaped(array: np.ndarray, shape: tuple[int, int, int] | None, where) -> np.
     raise InputError(f"{where}: images are {found}, expected (n, H, W), or (n, H, W, C) with 1 or 3 channels{hint}")
 
 
-def pixels(array: np.ndarray, shape: tuple[int, int, int] | None, where) -> tuple[np.ndarray, list[str]]:
-    """Images uint8 (n, H, W, C), and what is to be said of them.
+def pixels(array: np.ndarray, shape: tuple[int, int, int] | None, where) -> np.ndarray:
+    """Images uint8 (n, H, W, C).
 
     array : (n, pixels), (n, H, W) or (n, H, W, C); 0 .. 255, booleans, or floats from 0 to 1
     shape : of an image, where the user names it   where : names them in errors
@@ -73,11 +73,17 @@ def pixels(array: np.ndarray, shape: tuple[int, int, int] | None, where) -> tupl
     """
     if not array.size:
         raise InputError(f"{where} holds no images")
-    images = _levels(_shaped(array, shape, where), where)
-    brightest, notes = int(images.max()), []
+    return np.ascontiguousarray(_levels(_shaped(array, shape, where), where))
+
+
+def doubts(images: np.ndarray) -> list[str]:
+    """What is to be said of images that no network learns well: bright pixels spike first, and black ones never."""
+    brightest, mean = int(images.max()), float(images.mean())
     if brightest < 128:
-        notes.append(f"the brightest pixel is {brightest} of 255, and bright pixels spike first; was 0 to 1 meant?")
-    return np.ascontiguousarray(images), notes
+        return [f"the brightest pixel is {brightest} of 255, and bright pixels spike first; store 0 to 255, or 0 to 1"]
+    if mean > 180:
+        return [f"images are light, {mean:.0f} of 255 in the mean, and bright pixels spike first; store 255 - x?"]
+    return []
 
 
 def labels(array: np.ndarray, n: int, where) -> np.ndarray:

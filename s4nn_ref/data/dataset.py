@@ -110,7 +110,7 @@ def _csv(path: Path) -> Path | None:
 
 def _read_csv(path: Path, split: str, shape, whole: bool):
     """A CSV file of one split, or that split of one that is `whole`."""
-    images, labels, notes = table.read(path, shape)
+    (images, labels), notes = table.read(path, shape), []
     if whole:
         index = arrays.without_test_images(labels, split)
         images, labels = images[index], labels[index]
@@ -185,6 +185,9 @@ def load(name: str, split: str, data_dir: Path | None = None, shape: tuple[int, 
     for path, read in own:
         images, labels, notes = read(path)
         names, labels = numbered(labels, path)
+        notes += arrays.doubts(images)
+        if split == "train" and len(names) == 1:
+            notes.append(f"there is one class only, {names[0]}, and nothing to tell apart")
         return Dataset(name, split, images, labels, _digests(images, labels), names, tuple(notes))
     images, labels, digests = idx.load(name, split, data_dir)
     facts = known(name)

@@ -55,7 +55,7 @@ def _split(path: Path, file, split: str, shape) -> tuple[np.ndarray, np.ndarray,
         cut = split
     if pair is None:
         raise InputError(f"{path} holds {', '.join(file.files) or 'nothing'}; expected {EXPECTED}")
-    images, notes = arrays.pixels(file[pair[0]], shape, f"{path}, {pair[0]}")
+    images, notes = arrays.pixels(file[pair[0]], shape, f"{path}, {pair[0]}"), []
     labels = arrays.labels(file[pair[1]], len(images), f"{path}, {pair[1]}")
     if cut:
         index = arrays.without_test_images(labels, split)

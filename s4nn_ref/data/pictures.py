@@ -12,6 +12,11 @@ from s4nn_ref.errors import InputError
 
 _LEVEL = {"L;2": 85, "L;4": 17}  # of a PNG's grey with 2 and 4 bits, in 8 bits
 _GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L")  # modes of pictures without colour
+_ORIENTATION = 0x0112  # EXIF: how a camera was held
+_UPRIGHT = {
+    2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 3), 7: lambda a: np.rot90(a, 2).swapaxes(0, 1), 8: np.rot90,
+}  # fmt: skip
 MAX_PIXELS = 20_000_000  # of a picture; Pillow warns of larger ones at 90 million
 
 
@@ -79,15 +84,31 @@ def _opened(path: Path):
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'damaged picture'}") from None
 
 
+def _orientation(file: Image.Image) -> int:
+    """What EXIF says of a picture, 1 to 8; 1, upright, where it says nothing that can be read."""
+    try:
+        return file.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF may raise anything; the pixels may be whole
+        return 1
+
+
+def _upright(file: Image.Image, image: np.ndarray) -> np.ndarray:
+    """The pixels of a picture, (h, w, C), turned as its EXIF says. After they are read: a PNG's EXIF may come last."""
+    turn = _UPRIGHT.get(_orientation(file))
+    return turn(image) if turn else image
+
+
 def form_of(path: Path) -> tuple[int, int, int]:
     """Rows, columns and channels of a picture, 1 or 3: transparency is none. Raises InputError as `read_image`."""
     with _opened(path) as file:
-        return file.height, file.width, 1 if file.mode in _GREY else 3
+        size = (file.width, file.height) if _orientation(file) in (5, 6, 7, 8) else (file.height, file.width)
+        return *size, 1 if file.mode in _GREY else 3
 
 
 def read_pixels(path: Path, channels: int) -> np.ndarray:
-    """A PNG or JPEG as float (h, w, C) from 0 to 1; transparent parts are white. channels : C, 1: grey, 3: colour
+    """A PNG or JPEG as float (h, w, C) from 0 to 1, as its EXIF holds it upright; transparent parts are white.
 
+    channels : C, 1: grey, 3: colour
     Raises InputError on a file that is missing, damaged, too large or of another format, and on other numbers of
     channels.
     """
@@ -102,11 +123,11 @@ def read_pixels(path: Path, channels: int) -> np.ndarray:
         if file.mode.startswith("I"):  # 16-bit grey, of which a level may be transparent
             grey = np.asarray(file)
             image = np.where(grey == file.info.get("transparency", -1), 1.0, grey / 65535.0)[..., None]
-            return np.repeat(image, channels, axis=2)
+            return _upright(file, np.repeat(image, channels, axis=2))
         _scale_transparency(file)
         rgba = np.asarray(file.convert("RGBA"), float) / 255.0
         image = rgba[..., :3] @ np.array([[0.299], [0.587], [0.114]]) if channels == 1 else rgba[..., :3]
-        return image * rgba[..., 3:] + (1.0 - rgba[..., 3:])  # grey: ITU-R BT.601
+        return _upright(file, image * rgba[..., 3:] + (1.0 - rgba[..., 3:]))  # grey: ITU-R BT.601
 
 
 def levels(image: np.ndarray) -> np.ndarray:

@@ -96,8 +96,8 @@ def _of_one_kind(labels: np.ndarray) -> np.ndarray:
     return values.astype(np.int64) if whole else labels
 
 
-def read(path: Path, shape: tuple[int, int, int] | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Images uint8 (n, H, W, C), labels (n,) and what is to be said of a CSV file, which may be gzipped.
+def read(path: Path, shape: tuple[int, int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (n, H, W, C) and labels (n,) of a CSV file, which may be gzipped.
 
     The label is the first cell, or the column that the header calls label, class or target.
     shape : of an image, where the user names it; else pixels are grey squares
@@ -115,5 +115,4 @@ def read(path: Path, shape: tuple[int, int, int] | None) -> tuple[np.ndarray, np
         raise InputError(f"{path} is not text in UTF-8; save it as such") from None
     except csv.Error as error:
         raise InputError(f"{path} is no CSV file: {error}") from None
-    images, notes = arrays.pixels(pixels, shape, path)
-    return images, labels, notes
+    return arrays.pixels(pixels, shape, path), labels
