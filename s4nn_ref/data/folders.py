@@ -58,16 +58,11 @@ def _common(forms: list[tuple[int, int, int]]) -> tuple[tuple[int, int, int], st
     )
 
 
-def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Images uint8 (n, H, W, C), labels (n,) and what is to be said of one split of a folder of pictures.
-
-    shape : to which pictures are scaled, their aspect kept; None: see `_common`
-    Raises InputError on pictures that cannot be read, and on classes without any.
-    """
-    halves = [path / name for name in _SPLITS if (path / name).is_dir()]
-    inside, notes = path, []
+def _split(path: Path, split: str) -> tuple[list[Path], np.ndarray, list[str]]:
+    """Pictures of one split, the class of each (n,), and what is to be said of it."""
+    halves, inside, notes = [name for name in _SPLITS if (path / name).is_dir()], path, []
     if halves:
-        inside = path / split if (path / split).is_dir() else path / "train"
+        inside = path / (split if split in halves else "train")
         if not inside.is_dir():
             raise InputError(f"{path} has a folder test and no folder train; add {inside}/CLASS/*.png")
     advice = f"pictures are in {inside}/CLASS/*.png" + ("" if halves else f", or in {path}/train/CLASS/*.png")
@@ -75,35 +70,43 @@ def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np
     if not files:
         raise InputError(f"{inside} holds no folder of pictures; {advice}")
     labels = np.array(labels)
-    if len(halves) < 2 and not (halves and split == "test" == halves[0].name):
+    if "test" not in halves:
         index = without_test_images(labels, split)
         files, labels = [files[i] for i in index], labels[index]
         notes.append(f"there is no folder test: every {EVERY}th picture of a class, by name, is a test image")
+        if not files:
+            raise InputError(f"{inside} has too few pictures for test images; add some, at least two of a class")
     if halves and (more := [one.name for one in _seen(path) if one.is_dir() and one.name not in _SPLITS]):
         notes.append(f"{listed(more)} beside train is not read: validation images are taken from the training images")
     if others:
         kinds = listed(f"{n} {kind}" for kind, n in sorted(others.items()))
         notes.append(f"{sum(others.values())} files in {inside} are no .png or .jpg and are not read ({kinds})")
-    if not files:
-        raise InputError(f"{inside} has too few pictures for test images; add some, at least two of a class")
+    return files, labels, notes
+
+
+def _bar(files: list[Path], what: str):
+    """Files, with a bar where stderr is a terminal."""
+    return tqdm(files, what, unit="img", unit_scale=True, leave=False, disable=None)
+
+
+def read(path: Path, split: str, shape: tuple[int, int, int] | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Images uint8 (n, H, W, C), labels (n,) and what is to be said of one split of a folder of pictures.
+
+    shape : to which pictures are scaled, their aspect kept; None: see `_common`
+    Raises InputError on pictures that cannot be read, and on classes without any.
+    """
+    files, labels, notes = _split(path, split)
     if shape is None:
-        shape, said = _common([form_of(file) for file in files])
+        shape, said = _common([form_of(file) for file in _bar(files, f"sizes of {path.name} {split}")])
         notes += [said] * bool(said)
-    images, scaled = _images(path.name, split, files, shape)
+    images, scaled = np.empty((len(files), *shape), np.uint8), 0
+    for i, file in enumerate(_bar(files, f"read {path.name} {split}")):
+        picture = read_image(file, shape)
+        images[i], scaled = picture.image, scaled + bool(picture.fitted)
     if scaled:
-        rows, columns = images.shape[1:3]
+        rows, columns = shape[:2]
         notes.append(
             f"{scaled} of {len(files)} pictures are scaled to {columns} x {rows} pixels, their aspect kept, and padded "
             "with their background"
         )
     return images, labels, notes
-
-
-def _images(name: str, split: str, files: list[Path], shape) -> tuple[np.ndarray, int]:
-    """Pictures as uint8 (n, H, W, C), and how many of them had another size."""
-    images, scaled = np.empty((len(files), *shape), np.uint8), 0
-    bar = tqdm(files, f"read {name} {split}", unit="img", unit_scale=True, leave=False, disable=None)
-    for i, path in enumerate(bar):
-        picture = read_image(path, shape)
-        images[i], scaled = picture.image, scaled + bool(picture.fitted)
-    return images, scaled
