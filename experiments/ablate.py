@@ -88,7 +88,8 @@ def changed(tables: dict, changes: dict) -> dict:
 
 def validated(config, train, limit: int) -> dict:
     """The last epoch's row of a run on the first `limit` training images."""
-    learn, validate = split_validation(train, config)
+    config = config.on(train)
+    learn, validate = split_validation(train.called(config.classes), config)
     training, stop = Training(config, learn.head(limit), validate), {"set": False}
     progress = TerminalProgress(config.training.epochs, len(training.data.labels), 0)
     try:

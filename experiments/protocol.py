@@ -58,6 +58,8 @@ def main(argv=None) -> int:
         config = replace(config, name=f"{config.name}-protocol")
         ran_with = environment()
         train, test = (load(config.data.dataset, split, args.data) for split in ("train", "test"))
+        config = config.on(train)
+        train, test = (one.called(config.classes) for one in (train, test))
         training = Training(config, train.head(args.limit), test)
         checkpoint = Path("runs", config.name, "checkpoint.npz")
         if checkpoint.exists():

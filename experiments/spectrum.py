@@ -43,7 +43,9 @@ def main(argv=None) -> int:
             raise InputError(f'{args.config} is of algorithm "{config.algorithm}", which learns online')
         if args.images < 1:
             raise InputError(f"--images {args.images}: must be at least 1")
-        dataset = load(config.data.dataset, "train", args.data).head(args.images)
+        dataset = load(config.data.dataset, "train", args.data)
+        config = config.on(dataset)
+        dataset = dataset.called(config.classes).head(args.images)
         algorithm = Training(config, dataset, dataset.head(0)).algorithm
         if args.weights:
             network, _ = read_weights(args.weights)

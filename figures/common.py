@@ -20,10 +20,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.record import read_record, read_responses
-from s4nn_ref.app.report import names_of_classes
 from s4nn_ref.app.storage import read_weights
-from s4nn_ref.data import idx
-from s4nn_ref.data.dataset import Dataset, load
+from s4nn_ref.config import config_of_dict
+from s4nn_ref.data.dataset import Dataset, load, whereabouts
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
 from s4nn_ref.metrics import Responses
@@ -83,10 +82,10 @@ class Run:
 
     @cached_property
     def test(self) -> Dataset:
-        files = [name for (split, _), name in idx.FILES.items() if split == "test"]
-        if self.dataset != "glyphs" and not all(idx.find(self.dataset, name, self.data_dir) for name in files):
+        if any(path is None for _, path in whereabouts(self.dataset, self.data_dir)):
             raise Missing(f"no test images of {self.dataset} at hand; s4nn data fetch {self.dataset}, or --data DIR")
-        return load(self.dataset, "test", self.data_dir)
+        shape = tuple(self.record["config"]["network"]["input_shape"])
+        return load(self.dataset, "test", self.data_dir, shape).called(self.classes)
 
     @property
     def dataset(self) -> str:
@@ -102,7 +101,7 @@ class Run:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return names_of_classes(self.dataset, self.responses.t_out.shape[1])
+        return config_of_dict(self.record["config"]).classes
 
     @property
     def title(self) -> str:

@@ -14,8 +14,8 @@ from common import OUT, ROOT, attempt, runs_of
 
 from s4nn_ref.app.paper import TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from s4nn_ref.app.record import read_record, read_responses
-from s4nn_ref.app.report import names_of_classes
 from s4nn_ref.config import read_config
+from s4nn_ref.data.classes import known
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
 
@@ -152,7 +152,7 @@ def per_class(results: Path, experiment: str) -> tuple[np.ndarray, np.ndarray, i
 def table5(results: Path, out: Path) -> None:
     """Table 5: AFT and MRN by class."""
     for dataset, suffix in (("fashion", ""), ("mnist", "-mnist")):
-        classes = names_of_classes({"fashion": "fashion-mnist"}.get(dataset, dataset), 10)
+        classes = known({"fashion": "fashion-mnist"}.get(dataset, dataset)).classes
         rows = [["", "Source", *classes, "mean over classes"]]
         if dataset == "fashion":
             for name, values in TABLE_5.items():

@@ -27,10 +27,10 @@ BATCH = 128  # images presented at once where nothing is learned
 class Settings:
     """The network of an experiment: section [network].
 
-    structure   : e.g. "64C3-P2-128C3-P2-10"
+    structure   : e.g. "64C3-P2-128C3-P2-10"; "...-auto": as many outputs as the data have classes
     init        : (low, high) of each weighted layer's uniform initial weights, potential units (Table 1); "auto": see
                   initial.py (D17)
-    input_shape : (H, W, C)
+    input_shape : (H, W, C); "auto": of the data's images. A `Network` needs the numbers
     padding     : of convolutions
     t_max       : number of time steps, 0 .. t_max - 1; a neuron that holds t_max is silent (D3, D24)
     v_th        : threshold of every neuron, potential units
@@ -44,7 +44,7 @@ class Settings:
 
     structure: str
     init: tuple[tuple[float, float], ...] | Literal["auto"] = "auto"
-    input_shape: tuple[int, int, int] = field(default=(28, 28, 1), metadata={"least": 1})
+    input_shape: tuple[int, int, int] | Literal["auto"] = field(default="auto", metadata={"least": 1})
     padding: Literal["valid", "same"] = "valid"
     t_max: int = field(default=100, metadata={"least": 1, "most": 2**14 - 1})  # section 3.1
     v_th: float = field(default=100.0, metadata={"above": 0})  # section 3.1
@@ -122,12 +122,12 @@ class Network:
             lowest = self.dtype.type(settings.v_th) * self.dtype.type(min(*settings.collapse[:2], 1.0))
         if not 0 < lowest < np.inf:
             raise InputError(f"a threshold of {lowest:g} in {self.dtype}: v_th and collapse must give more than 0")
+        self.specs = parse_structure(settings.structure, settings.input_shape, settings.padding)
         self.structure, self.input_shape = settings.structure, tuple(settings.input_shape)
         self.t_max, self.v_th = settings.t_max, settings.v_th
         self.clock = (
             Clock(np.dtype(np.int16), self.t_max) if neuron.integer else Clock(np.dtype(np.float64), float("inf"))
         )
-        self.specs = parse_structure(settings.structure, self.input_shape, settings.padding)
         self.geometries = [spec.geometry for spec in self.specs if spec.geometry]
         ends = np.cumsum([g.receptive_field * g.maps_post for g in self.geometries]).tolist()
         self.slices = [slice(begin, end) for begin, end in pairwise([0, *ends])]

@@ -4,6 +4,7 @@ Tokens, separated by ``-``: ``64C3`` is a convolution of 64 maps with a 3x3 kern
 ``P2`` spike-pooling over 2x2 windows with stride 2, ``10`` a fully connected layer of 10 neurons, ``S10`` ten
 synchronisation pulses beside the neurons of the layer below, for dense layers above (D36). A structure that
 starts with a number is a dense network and starts with the size of its input, as in ``784-400-10`` (section 3.1).
+``auto`` at the end is as many neurons as the data have classes.
 """
 
 import math
@@ -147,6 +148,12 @@ def _pool(token, shape, window) -> LayerSpec:
     return LayerSpec(token, "pool", (height // window, width // window, maps), window=window)
 
 
+def with_outputs(structure: str, n: int) -> str:
+    """A structure that ends in "auto" with n output neurons; any other as it is."""
+    head, joint, last = structure.rpartition("-")
+    return f"{head}-{n}" if joint and last.strip() == "auto" else structure
+
+
 def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: str = "valid") -> tuple[LayerSpec, ...]:
     """Layers of a structure string.
 
@@ -162,9 +169,13 @@ def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: 
     ------
     InputError : a token that is not a layer, a layer that is too large, a kernel larger than its map, pooling that
         leaves nothing, a dense network whose first number is not the input's size, a convolution after a dense layer,
-        no dense layer at the end.
+        no dense layer at the end, "auto" in place of a number that only data can give.
     """
     tokens = [token.strip() for token in structure.split("-")]
+    if input_shape == "auto":
+        raise InputError(
+            "input_shape: not known before a training run reads its data; write it, e.g. input_shape = [28, 28, 1]"
+        )
     shape = tuple(input_shape)
     size = shape[0] * shape[1] * shape[2]
     if size > MAX_NEURONS:
@@ -191,6 +202,11 @@ def parse_structure(structure: str, input_shape: tuple[int, int, int], padding: 
             layer = _pulses(token, shape, int(pulses[1]))
         elif _DENSE.fullmatch(token):
             layer = _dense(token, shape, int(token))
+        elif token == "auto":
+            raise InputError(
+                f"structure: {structure!r} has as many outputs as there are classes, which is not known before a "
+                'training run reads its data, and only "auto" at the end can mean that; write the number'
+            )
         else:
             raise InputError(
                 f"structure: {token!r} in {structure!r} is not a layer; "

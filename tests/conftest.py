@@ -55,6 +55,7 @@ def online_toml(algorithm, key="", order="file", structure="784-20-10", init="[[
     return f"""
 [network]
 structure = "{structure}"
+input_shape = [28, 28, 1]
 init = {init}
 t_max = 256
 exceeds = true

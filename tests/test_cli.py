@@ -120,7 +120,7 @@ OPTIONS = {
         "--force",
     },
     "evaluate": {"--data", "--dataset", "--split", "--limit", "--threads", "--anytime", "--json"},
-    "predict": {"--invert", "--json", "--plot", "--force"},
+    "predict": {"--invert", "--like-mnist", "--json", "--plot", "--force"},
     "data": {"--data"},
     "info": set(),
     "import": {"--out", "--factor", "--force", "--classes"},

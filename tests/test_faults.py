@@ -12,8 +12,8 @@ from conftest import TINY, assert_refused, online_toml
 from PIL import Image
 
 from s4nn_ref.app import session, storage
-from s4nn_ref.app.predict import read_image
 from s4nn_ref.config import config_of_dict
+from s4nn_ref.data.pictures import read_image
 from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import load_npz, write_npz

@@ -20,8 +20,9 @@ from PIL import Image
 
 from s4nn_ref.app.paper import TABLE_2, TABLE_5
 from s4nn_ref.app.record import read_record, read_responses
-from s4nn_ref.app.report import CLASS_NAMES, comparison_text
+from s4nn_ref.app.report import comparison_text
 from s4nn_ref.app.session import Options, train
+from s4nn_ref.data.classes import known
 from s4nn_ref.metrics import metrics_of
 
 FIGURES = Path(__file__).resolve().parent.parent / "figures"
@@ -441,13 +442,13 @@ def test_a_run_on_fashion_mnist(run, data_dir, tmp_path, monkeypatch):
     (run / "record.json").write_text(json.dumps(record))
     common, everything = import_module("common"), import_module("draw_all")
     one = common.opened(run, tmp_path / "nothing")
-    assert one.classes == CLASS_NAMES["fashion-mnist"]
+    assert one.classes == known("fashion-mnist").classes
     names = everything.names_of(one, alone=True)
     assert {"fig1", "fig3", "fig5", "fig6", "curves-fashion"} <= set(names)
     assert "fig2" not in names
     for name in ("fig5", "fig6"):
         labels = [text.get_text() for text in import_module(name).draw(one).axes[0].get_yticklabels()]
-        assert labels == list(CLASS_NAMES["fashion-mnist"])
+        assert labels == list(known("fashion-mnist").classes)
     monkeypatch.setattr(everything, "OUT", tmp_path / "figures")
     monkeypatch.setattr(common, "OUT", tmp_path / "figures")
     monkeypatch.delenv("S4NN_DATA", raising=False)

@@ -190,7 +190,7 @@ def test_the_latency_penalty_of_an_experiment_reaches_its_training(tiny_toml):
     for penalty in (0.0, 0.02):
         keys = f'[learning]\nloss = "first-spike"\nlatency_penalty = {penalty}'
         tiny_toml.write_text(tiny.replace("[learning]", keys))
-        config = read_config(tiny_toml)
+        config = read_config(tiny_toml).changed("network", input_shape=[28, 28, 1])
         algorithm = Algorithm(
             config, np.random.default_rng(6), 1, lambda network, c=config: Optimiser(c.optimiser, network, 1, 1)
         )

@@ -26,9 +26,9 @@ from PIL import Image
 
 from s4nn_ref.app import record, session, storage
 from s4nn_ref.app.cli import main, parser
-from s4nn_ref.app.predict import read_image
 from s4nn_ref.data import glyphs
 from s4nn_ref.data.idx import FILES
+from s4nn_ref.data.pictures import read_image
 from s4nn_ref.files import load_npz, write_npz
 
 KINDS = 9

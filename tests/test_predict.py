@@ -10,12 +10,14 @@ from drawn import random_network
 from matplotlib.figure import Figure
 from PIL import Image
 
-from s4nn_ref.app.predict import CONTENDERS, draw_potentials, plot, predict, read_image
+from s4nn_ref.app.predict import CONTENDERS, draw_potentials, plot, predict
 from s4nn_ref.app.record import read_record
-from s4nn_ref.app.report import names_of_classes, prediction_text
+from s4nn_ref.app.report import prediction_text
 from s4nn_ref.app.storage import read_weights, write_weights
+from s4nn_ref.data.classes import known
 from s4nn_ref.data.dataset import load
 from s4nn_ref.data.glyphs import make_glyphs
+from s4nn_ref.data.pictures import read_image
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import respond
 from s4nn_ref.network import Network, Settings
@@ -214,7 +216,7 @@ def test_the_runner_up_and_the_input_seen_by_hand():
     assert p.spikes == (2, 1)
     assert p.seen == 0.5
     assert p.t_out.tolist() == [40, 100, 20]
-    names = names_of_classes("mnist", 3)
+    names = ("0", "1", "2")
     assert prediction_text("a.png", p, network.t_max, names) == (
         "a.png: class 2, decided at t = 20 of 100 steps, after 50 % of the input spikes and 3 spikes in all; "
         "runner-up 0, 20 steps later"
@@ -226,7 +228,7 @@ def test_the_runner_up_of_ties_and_silence():
     assert (tied.label, tied.runner_up, tied.lead) == (1, 0, 0)
     alone, network = answered([0, 20], [[0, 20], [0, 110], [0, 90]])
     assert (alone.label, alone.runner_up, alone.lead) == (1, 2, None)
-    names = names_of_classes("mnist", 3)
+    names = ("0", "1", "2")
     assert prediction_text("a", alone, network.t_max, names).endswith("; runner-up 2, which does not fire")
     silent, _ = answered([0, 20, 40], [[10, 0, 0], [0, 30, 0], [0, 0, 20]])
     assert (silent.label, silent.fired, silent.decision_time) == (1, False, 100)
@@ -264,7 +266,7 @@ def test_classes_of_fashion_mnist_have_names(run_dir, s4nn, tmp_path):
     network, config = read_weights(run_dir / "weights.npz")
     write_weights(tmp_path / "fashion.npz", config.changed("data", dataset="fashion-mnist"), network.parameters)
     save(tmp_path / "shoe.png", make_glyphs(1, 5)[0][0, ..., 0])
-    names = names_of_classes("fashion-mnist", 10)
+    names = known("fashion-mnist").classes
     assert (names[0], names[9]) == ("T-shirt", "Ankle boot")
     _, out, _ = s4nn("predict", tmp_path / "fashion.npz", tmp_path / "shoe.png", "--json")
     found = json.loads(out)
@@ -275,7 +277,6 @@ def test_classes_of_fashion_mnist_have_names(run_dir, s4nn, tmp_path):
     assert f"class {found['class']} ({found['name']}), " in out
     _, out, _ = s4nn("predict", run_dir / "weights.npz", tmp_path / "shoe.png", "--json")
     assert json.loads(out)["name"] == str(found["class"])
-    assert names_of_classes("fashion-mnist", 12)[10:] == ("10", "11")
 
 
 def test_the_help_explains_the_line(s4nn, run_dir, tmp_path):
@@ -300,7 +301,7 @@ def test_neurons_in_continuous_time_are_answered_but_not_drawn(tmp_path):
     assert np.isfinite(p.t_out).all()  # JSON has no infinity
     assert 0 < p.seen <= 1
     with pytest.raises(InputError, match="continuous"):
-        plot(tmp_path / "v.png", continuous, [("a", image, p)], names_of_classes("a", 5))
+        plot(tmp_path / "v.png", continuous, [("a", image, p)], tuple("01234"))
 
 
 @pytest.mark.parametrize("classes", [10, 47])
@@ -309,7 +310,7 @@ def test_the_legend_fits_any_number_of_classes(classes):
     p = predict(network, np.random.default_rng(1).integers(0, 256, (8, 8, 1)).astype(np.uint8))
     figure = Figure(figsize=(8.0, 2.8), layout="constrained")
     axes = figure.subplots()
-    draw_potentials(axes, network, p, names_of_classes("a", classes))
+    draw_potentials(axes, network, p, tuple(map(str, range(classes))))
     figure.draw_without_rendering()
     shown = [text.get_text() for text in axes.get_legend().get_texts()]
     assert str(p.label) in shown

@@ -22,8 +22,9 @@ from s4nn_ref.training.loop import Progress, Start, Training, held_out, split_va
 @pytest.fixture
 def training(data_dir, tiny_toml):
     def make(**changes):
-        config = read_config(tiny_toml).changed("training", **changes)
-        learn, validate = split_validation(load("tiny", "train", data_dir), config)
+        dataset = load("tiny", "train", data_dir)
+        config = read_config(tiny_toml).changed("training", **changes).on(dataset)
+        learn, validate = split_validation(dataset, config)
         return Training(config, learn, validate)
 
     return make
@@ -216,7 +217,7 @@ def test_a_tenth_is_held_out(training, tiny_toml):
     tiny_toml.write_text(TINY.replace("validation = 40\n", ""))
     run = training()
     assert (len(run.data.labels), len(run.validate.labels)) == (270, 30)
-    assert [held_out(run.config, n) for n in (9, 60_000)] == [0, 5000]
+    assert [held_out(read_config(tiny_toml), n) for n in (9, 60_000)] == [0, 5000]
 
 
 @pytest.mark.parametrize("algorithm", ["ds4nn", "s4nn"])
@@ -344,7 +345,7 @@ def test_a_checkpoint_of_another_experiment_is_refused(training, tmp_path, tiny_
 
 def test_files_of_another_version_say_what_to_do(training, tmp_path, tiny_toml, data_dir, finished):
     """A checkpoint, weights and a record whose experiment has a section that is gone."""
-    run, config = training(epochs=1), read_config(tiny_toml)
+    run, config = training(epochs=1), read_config(tiny_toml).on(load("tiny", "train", data_dir))
     run.run(tmp_path / "checkpoint.npz", Progress())
     write_weights(tmp_path / "weights.npz", config, run.best)
     record = json.loads((finished / "record.json").read_text())

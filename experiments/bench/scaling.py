@@ -14,7 +14,7 @@ def scaling(rounds: int) -> list[dict]:
 
     def measure(what, value, structure="64C3-P2-128C3-P2-10", t_max=100, batch=BATCH, density=0.2, n_threads=1):
         rng = np.random.default_rng(1)
-        network = Network(Settings(structure, t_max=t_max, padding="same", pool_ties="potential"))
+        network = Network(Settings(structure, (), (28, 28, 1), "same", t_max, pool_ties="potential"))
         network.initialise([(-60, 80), (-12, 12), (-0.45, 0.45)], rng)
         moments = rng.random((batch, 28, 28, 1))
         seen = rng.random(moments.shape) < density

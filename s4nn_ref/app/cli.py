@@ -27,13 +27,15 @@ examples:
   s4nn evaluate mnist-plus --json
   s4nn evaluate runs/demo/seed0/weights.npz
   s4nn predict mnist-plus digit.png --invert --plot potentials.png
+  s4nn predict mnist-plus photo.jpg --invert --like-mnist
   s4nn import s4nn hidden.npy output.npy --out s4nn.npz
   s4nn data verify mnist
 
 CONFIG is a TOML file or the name of an experiment, WEIGHTS an NPZ file or the name of a network; a file wins.
 
 Data sets are searched in --data DIR, or else in $S4NN_DATA, data/ and the download cache,
-each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on.
+each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on. Own data are DIR/NAME/train/CLASS/*.png and
+DIR/NAME/test/CLASS/*.png, DIR/NAME.npz or DIR/NAME.csv (docs/data.md); s4nn data verify NAME says what is found.
 
 train, import, data fetch and predict --plot do their work whether or not anybody reads what they print."""
 
@@ -43,12 +45,16 @@ background, the median of its edge; this is said on stderr. Transparent parts ar
 the training images: light on dark (else --invert), and of their size in the frame (MNIST: digits 20 of 28
 pixels high; Fashion-MNIST: from edge to edge).
 
+--like-mnist brings a drawn digit into that form, as MNIST's makers did: its background becomes black and its
+brightest pixel white; what bounds it is scaled, its aspect kept, to fit 20 x 20 pixels, with grey edges; and
+its centre of mass is put at the centre of 28 x 28, to the next pixel. One digit, light on dark (else --invert).
+
 One line is printed for each picture, for example
 
   digit.png: class 5, decided at t = 55 of 100 steps, after 66 % of the input spikes and 1845 spikes in all; \
 runner-up 3, 19 steps later
 
-class 5      the output neuron that fires first, with its name for networks trained on Fashion-MNIST;
+class 5      the output neuron that fires first, with its name where the training data gave it one;
              where "no output spike" is said, the one of the largest potential in the end
 t = 55       the time step of that spike; steps count from 0
 66 %         how much of the picture had come by then: bright pixels come first, black ones never
@@ -86,12 +92,14 @@ def set_threads(threads: int | None) -> None:
 def run_evaluate(args) -> int:
     from s4nn_ref import anytime, metrics
     from s4nn_ref.app import report, shipped, storage
-    from s4nn_ref.app.progress import images_bar
+    from s4nn_ref.app.progress import images_bar, tell
     from s4nn_ref.data import dataset
 
     set_threads(args.threads)
     network, config = storage.read_weights(shipped.network(args.weights))
-    images = dataset.load(args.dataset or config.data.dataset, args.split, args.data).head(args.limit)
+    name = args.dataset or config.data.dataset
+    images = dataset.load(name, args.split, args.data, network.input_shape).called(config.classes).head(args.limit)
+    tell(images)
     dataset.check_fits(images, network)
     began = time.perf_counter()
     with images_bar(len(images.labels), "evaluate") as advance:
@@ -108,14 +116,17 @@ def run_evaluate(args) -> int:
 
 def run_predict(args) -> int:
     from s4nn_ref.app import predict, report, shipped, storage
+    from s4nn_ref.data.like_mnist import read_like_mnist
+    from s4nn_ref.data.pictures import read_image
 
     weights = shipped.network(args.weights)
     network, config = storage.read_weights(weights)
-    names = report.names_of_classes(config.data.dataset, network.n_classes)
+    names = config.classes
     if args.plot:
         predict.check_plot(args.plot, args.force, [weights, *args.images])
     # all files are read before anything is printed or written
-    pictures = [predict.read_image(path, network.input_shape, args.invert) for path in args.images]
+    read = read_like_mnist if args.like_mnist else read_image
+    pictures = [read(path, network.input_shape, args.invert) for path in args.images]
     rows = []
     for path, picture in zip(args.images, pictures, strict=True):
         image = picture.image
@@ -140,12 +151,14 @@ def run_predict(args) -> int:
 
 
 def run_data(args) -> int:
-    from s4nn_ref.data import idx
+    from s4nn_ref.app.progress import tell
+    from s4nn_ref.app.report import dataset_text
+    from s4nn_ref.data import dataset, idx
 
     for name in [args.name] if args.name else list(idx.SHA256):
         if args.action == "where":
-            for filename in idx.FILES.values():
-                print(f"{name}/{filename}: {idx.find(name, filename, args.data) or 'not found'}")
+            for what, path in dataset.whereabouts(name, args.data):
+                print(f"{what}: {path or 'not found'}")
             continue
         if args.action == "fetch":
             if name not in idx.MIRRORS:
@@ -153,9 +166,12 @@ def run_data(args) -> int:
             for filename in idx.FILES.values():
                 if idx.find(name, filename, args.data) is None:
                     idx.fetch(name, filename, args.data)
-        for path, digest in idx.verify(name, args.data):
+        for path, digest in idx.verify(name, args.data) if dataset.is_idx(name, args.data) else ():
             known = "original" if name in idx.SHA256 else "no checksum known"
             print(f"{path}: {known}, sha256 {digest}")
+        splits = dataset.verified(name, args.data)
+        tell(*splits)
+        print("\n".join(map(dataset_text, splits)))
     return 0
 
 
@@ -289,7 +305,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--dataset",
         metavar="NAME",
-        help="mnist, fashion-mnist, glyphs or the name of a folder in DIR (default: what it was trained on)",
+        help="mnist, fashion-mnist, glyphs or the name of own data in DIR (default: what it was trained on)",
     )
     p.add_argument("--split", choices=("test", "train"), default="test", help="default: test")
     p.add_argument("--limit", type=_whole_number, metavar="N", help="only the first N images")
@@ -305,15 +321,27 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("weights", type=Path, metavar="WEIGHTS", help=trained)
     p.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="a PNG or JPEG file")
     p.add_argument("--invert", action="store_true", help="the images are dark on light")
+    p.add_argument("--like-mnist", action="store_true", help="centre and scale a drawn digit as MNIST's are")
     p.add_argument(
         "--json", action="store_true", help="one JSON object per image and line, with the firing times of all outputs"
     )
     p.add_argument("--plot", type=Path, metavar="OUT.png", help="draw the potentials of all outputs over time")
     p.add_argument("--force", action="store_true", help="overwrite OUT.png")
 
-    p = command("data", run_data, "fetch, verify or locate a data set")
+    p = command(
+        "data",
+        run_data,
+        "fetch, verify or locate a data set",
+        "fetch downloads what is missing; verify reads it all and says what it found: files and checksums, images,\n"
+        "their size, classes and how many images each has; where says in which file it would be read.\n\n"
+        "NAME is mnist, fashion-mnist, emnist-letters (balanced, byclass, bymerge, digits, mnist) or own data in DIR:\n"
+        "  NAME/train/CLASS/*.png and NAME/test/CLASS/*.png, or NAME/CLASS/*.png (.jpg too)\n"
+        "  NAME.npz with x_train, y_train, x_test, y_test, or train_images, train_labels and so on\n"
+        "  NAME.csv, or NAME/train.csv and NAME/test.csv: label and pixels, a row for each image (.csv.gz too)\n"
+        "  NAME/train-images-idx3-ubyte and so on (.gz too)",
+    )
     p.add_argument("action", choices=("fetch", "verify", "where"))
-    p.add_argument("name", nargs="?", metavar="NAME", help="mnist or fashion-mnist (default: both)")
+    p.add_argument("name", nargs="?", metavar="NAME", help="default: mnist and fashion-mnist")
     add_data(p)
 
     p = command("info", run_info, "layers, weights and origin of a trained network; or what comes along")

@@ -1,35 +1,20 @@
-"""Recognising single pictures: reading, presenting, and drawing the output potentials as in Fig. 3."""
+"""Recognising single pictures: presenting, and drawing the output potentials as in Fig. 3."""
 
 import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from s4nn_ref.decision import decide, fired
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import check_free, write_atomically
 from s4nn_ref.network import Network
 
-_LEVEL = {"L;2": 85, "L;4": 17}  # of a PNG's grey with 2 and 4 bits, in 8 bits
-MAX_PIXELS = 20_000_000  # of a picture; Pillow warns of larger ones at 90 million
 # colours of Okabe and Ito, which colour-blind readers can tell apart
 WINNER, LINES = "#D55E00", ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 IN_LEGEND = 12  # classes, at most
 CONTENDERS = 6  # in the legend where there are more classes than that
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture as the network sees it.
-
-    image : uint8 (H, W, C)   fitted : how it was brought to this size, for people; "" where it had it
-    """
-
-    image: np.ndarray
-    fitted: str
 
 
 @dataclass(frozen=True)
@@ -54,79 +39,6 @@ class Prediction:
     seen: float | None
     t_out: np.ndarray
     potentials: np.ndarray | None
-
-
-def _fit(image: np.ndarray, size: tuple[int, int]) -> Picture:
-    """Bring a picture, float (h, w, C), to size (H, W) as the training images were made: its aspect is kept, it is
-    centred, and what is left of the frame gets its background, the median of its edge. The image stays float.
-
-    Of the first 600 test images cut to their outline, 91 % of MNIST and of Fashion-MNIST are recognised so, and 76 and
-    67 % where they are stretched to fill the frame.
-    """
-    old = image.shape[:2]
-    if old == size:
-        return Picture(image, "")
-    scale = min(size[0] / old[0], size[1] / old[1])
-    new = tuple(max(1, round(side * scale)) for side in old)
-    edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    framed = np.empty((*size, image.shape[2]))
-    framed[:] = np.median(edge, axis=0)
-    top, left = ((whole - part) // 2 for whole, part in zip(size, new, strict=True))
-    for c in range(image.shape[2]):  # a pixel is a weighted mean of those that it stands for: no aliasing
-        channel = Image.fromarray(image[..., c].astype(np.float32)).resize(new[::-1], Image.Resampling.BILINEAR)
-        framed[top : top + new[0], left : left + new[1], c] = channel
-    words = [f"{w} x {h}" for h, w in (old, new, size)]
-    padded = f", padded to {words[2]} with its background" if new != size else ""
-    return Picture(framed, f"{words[0]} pixels are scaled to {words[1]}{padded}")
-
-
-def read_image(path: Path, shape: tuple[int, int, int], invert: bool = False) -> Picture:
-    """A PNG or JPEG of any size, grey or colour, with or without transparency (put on white).
-
-    shape  : (H, W, C); C = 1: grey, C = 3: colour
-    invert : for dark writing on light ground; the networks expect light on dark
-    Raises InputError on a file that is missing, damaged, too large or of another format, and on other numbers of
-    channels.
-    """
-    if shape[2] not in (1, 3):
-        raise InputError(f"pictures have 1 channel or 3, the network reads {shape[2]}")
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG", "JPEG"]) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise InputError(
-                    f"{path} has {file.width} x {file.height} pixels, {shape[1]} x {shape[0]} are read; scale it down "
-                    f"to {MAX_PIXELS // 10**6} million or fewer"
-                )
-            if file.mode.startswith("I"):  # 16-bit grey, of which a level may be transparent
-                grey = np.asarray(file)
-                image = np.where(grey == file.info.get("transparency", -1), 1.0, grey / 65535.0)[..., None]
-            else:
-                _scale_transparency(file)
-                rgba = np.asarray(file.convert("RGBA"), float) / 255.0
-                image = rgba[..., :3] @ np.array([[0.299], [0.587], [0.114]]) if shape[2] == 1 else rgba[..., :3]
-                image = image * rgba[..., 3:] + (1.0 - rgba[..., 3:])  # grey: ITU-R BT.601
-    except InputError:
-        raise
-    except Image.DecompressionBombError:  # beyond what Pillow opens
-        raise InputError(
-            f"{path} has too many pixels; scale it down to {MAX_PIXELS // 10**6} million or fewer"
-        ) from None
-    except UnidentifiedImageError:
-        raise InputError(f"{path} is not a PNG or JPEG file; convert it first") from None
-    except Exception as error:  # a damaged picture may raise anything
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'damaged picture'}") from None
-    picture = _fit(image, shape[:2])
-    image = np.broadcast_to(1.0 - picture.image if invert else picture.image, shape)
-    return Picture(np.rint(np.clip(image, 0.0, 1.0) * 255).astype(np.uint8), picture.fitted)
-
-
-def _scale_transparency(file: Image.Image) -> None:
-    """Give a PNG's transparent level or colour in 8 bits, as Pillow gives its pixels."""
-    clear, raw = file.info.get("transparency"), file.tile[0][3]
-    if raw in _LEVEL and clear is not None:
-        file.info["transparency"] = clear * _LEVEL[raw]
-    elif raw == "RGB;16B" and clear is not None:
-        file.info["transparency"] = tuple(level >> 8 for level in clear)
 
 
 def predict(network: Network, image: np.ndarray, encoding: str = "eq1") -> Prediction:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from numba.core import event
 from tqdm import tqdm
 
+from s4nn_ref.data.dataset import Dataset
 from s4nn_ref.kernels.compile import folder
 from s4nn_ref.training.loop import Progress
 
@@ -50,6 +51,16 @@ class CompilationNotice(event.Listener):
             event.unregister("numba:compile", self)
         if self.timer:
             self.timer.cancel()
+
+
+def tell(*datasets: Dataset | None) -> None:
+    """Say on stderr what was done to splits of a data set; what is true of several is said of the first."""
+    said = set()
+    for one in filter(None, datasets):
+        for note in one.notes:
+            if note not in said:
+                print(f"s4nn: {one.name} {one.split}: {note}", file=sys.stderr, flush=True)
+        said.update(one.notes)
 
 
 @contextmanager

@@ -1,22 +1,26 @@
 """Tables for people: an evaluation, a prediction, a network, and runs beside the paper."""
 
+import numpy as np
+
 from s4nn_ref.app.paper import PAPER
-from s4nn_ref.app.predict import Picture, Prediction
+from s4nn_ref.app.predict import Prediction
 from s4nn_ref.config import Config
+from s4nn_ref.data.dataset import Dataset
+from s4nn_ref.data.pictures import Picture
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
 
-CLASS_NAMES = {
-    "fashion-mnist": (
-        "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-    ),
-}  # fmt: skip
 
-
-def names_of_classes(dataset: str, n: int) -> tuple[str, ...]:
-    """Names of n classes of a data set: words for Fashion-MNIST, else, and for classes that it lacks, numbers."""
-    names = CLASS_NAMES.get(dataset, ())[:n]
-    return names + tuple(map(str, range(len(names), n)))
+def dataset_text(dataset: Dataset) -> str:
+    """What `s4nn data verify` prints of a split: images, their size, and the classes with their numbers of images."""
+    classes = dataset.classes
+    counts = np.bincount(dataset.labels, minlength=len(classes)).tolist()
+    size = "x".join(map(str, dataset.images.shape[1:]))
+    each = ", ".join(f"{name} {n}" for name, n in zip(classes, counts, strict=True))
+    return (
+        f"{dataset.name} {dataset.split}: {len(dataset.labels)} images, {size}, "
+        f"{len(classes)} class{'es' * (len(classes) != 1)}: {each}"
+    )
 
 
 def percent(share: float | None) -> str:
@@ -113,6 +117,8 @@ def network_text(network: Network, config: Config) -> str:
         f"{_falling(network)}, {network.settings.padding} padding, {network.parameters.size:,} weights",
         f"  {'layer':<10}{'neurons':>16}{'weights':>10}{'mean':>10}{'std':>10}{'min':>10}{'max':>10}",
     ]
+    if config.data.names:
+        lines.insert(1, f"classes {', '.join(config.data.names)}")
     weights = iter(network.w)
     for spec in network.specs:
         neurons = "x".join(map(str, spec.shape_post))

@@ -13,15 +13,16 @@ except ImportError:  # not on Windows: folders are not held there
     fcntl = None
 
 from s4nn_ref.app.legacy import config_of_stored
-from s4nn_ref.app.progress import TerminalProgress, images_bar
+from s4nn_ref.app.progress import TerminalProgress, images_bar, tell
 from s4nn_ref.app.record import environment, read_record, write_record
 from s4nn_ref.app.report import comparison_text
 from s4nn_ref.app.storage import read_weights, write_weights
 from s4nn_ref.config import Config, read_config
+from s4nn_ref.data.classes import known
 from s4nn_ref.data.dataset import Dataset, check_fits, load
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import Responses, metrics_of, respond
-from s4nn_ref.training.loop import Start, Training, held_out, split_validation
+from s4nn_ref.training.loop import Start, Training, split_validation
 
 _OURS = ("record.json", "checkpoint.npz", "weights.npz", "weights-last.npz", "responses.npz")
 
@@ -81,6 +82,17 @@ def _finished(out: Path, config: Config, limit: int | None, start: Start | None)
     return record
 
 
+def _training_images(config: Config, data_dir: Path | None) -> Dataset:
+    """The training images, of the size that the experiment names if it names one."""
+    shape = config.network.input_shape
+    return load(config.data.dataset, "train", data_dir, None if shape == "auto" else shape)
+
+
+def _test_images(config: Config, data_dir: Path | None) -> Dataset:
+    """The test images of an experiment of known size, of the classes that it learns."""
+    return load(config.data.dataset, "test", data_dir, config.network.input_shape).called(config.classes)
+
+
 @contextmanager
 def _alone_in(out: Path):
     """Hold the output folder. Raises InputError where another process trains into it."""
@@ -135,17 +147,19 @@ def train(config_path: Path, options: Options = Options()) -> int:
     out = Path(options.out or Path("runs") / config.name / f"seed{config.training.seed}")
     data_dir, limit = options.data, options.limit
     held = _holds_a_run(out, options.resume, options.force)
-    dataset, start = None, _start(options.init, config)
-    if config.data.validation == "auto":  # records hold the number
-        dataset = load(config.data.dataset, "train", data_dir)
-        config = config.changed("data", validation=held_out(config, len(dataset.labels)))
+    dataset = None
+    if config.open or config.data.validation == "auto" or not known(config.data.dataset):  # records hold what it says
+        dataset = _training_images(config, data_dir)
+        config = config.on(dataset)
+    start = _start(options.init, config)
     if options.resume and (record := _finished(out, config, limit, start)):
         print(f"{out} is finished")
         print(comparison_text([record]))
         return 0
     ran_with = environment()  # now: the checkout may change while a long run goes on
-    dataset = dataset or load(config.data.dataset, "train", data_dir)
-    test = None if options.no_test else load(config.data.dataset, "test", data_dir)
+    dataset = (dataset or _training_images(config, data_dir)).called(config.classes)
+    test = None if options.no_test else _test_images(config, data_dir)
+    tell(dataset, test)
     learn, validate = split_validation(dataset, config)
     training = Training(config, learn.head(limit), validate, start)
     if test:

@@ -1,4 +1,4 @@
-"""IDX files (MNIST, Fashion-MNIST and sets of the same form), found on disk or downloaded, and checked.
+"""IDX files (MNIST, Fashion-MNIST, EMNIST and sets of the same form), found on disk or downloaded, and checked.
 
 The checksum is of the uncompressed IDX bytes: gz files differ from mirror to mirror.
 """
@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from s4nn_ref.data import emnist
+from s4nn_ref.data.classes import EMNIST, known
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
 
@@ -48,6 +50,11 @@ MIRRORS = {
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
     ),
 }
+
+
+def files(name: str) -> dict[tuple[str, str], str]:
+    """Names of a data set's four files, by split and content."""
+    return emnist.files(name) if name in EMNIST else FILES
 
 
 def parse_idx(content: bytes, what: str, path="IDX data") -> np.ndarray:
@@ -118,10 +125,16 @@ def find(name: str, filename: str, data_dir: Path | None = None) -> Path | None:
     if name != Path(name).name or name in ("", ".."):
         raise InputError(f"data set {name!r}: give the folder's name, without slashes, and its parent by --data")
     for folder in search_path(data_dir):
-        for path in (folder / name / filename, folder / name / f"{filename}.gz"):
-            if path.is_file():
-                return path
+        for place in (name, emnist.FOLDER) if name in EMNIST else (name,):
+            for path in (folder / place / filename, folder / place / f"{filename}.gz"):
+                if path.is_file():
+                    return path
     return None
+
+
+def is_there(name: str, data_dir: Path | None = None) -> bool:
+    """Whether any file of a data set is on disk."""
+    return any(find(name, filename, data_dir) for filename in files(name).values())
 
 
 def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
@@ -133,10 +146,8 @@ def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
 
     if name not in MIRRORS:
         folders = ", ".join(map(str, search_path(data_dir)))
-        raise InputError(
-            f"{name}/{filename} not found in {folders}, and no mirror is known for {name}; "
-            "put the IDX files there, or name their folder by --data or S4NN_DATA"
-        )
+        missing = f"{_called(name, filename)} not found in {folders}"
+        raise InputError(f"{missing}, and no mirror is known for {name}; {_advice(name)}")
     path = (data_dir or cache_dir()) / name / f"{filename}.gz"
     failures = []
     for mirror in MIRRORS[name]:
@@ -163,25 +174,70 @@ def fetch(name: str, filename: str, data_dir: Path | None = None) -> Path:
 def checked(name: str, filename: str, content: bytes, path: Path) -> str:
     """Checksum of the content; an InputError if it is not the one known for this file."""
     digest = hashlib.sha256(content).hexdigest()
-    known = SHA256.get(name, {}).get(filename)
-    if known and digest != known:
+    original = SHA256.get(name, {}).get(filename)
+    if original and digest != original:
         other = next((n for n, files in SHA256.items() if files.get(filename) == digest), None)
         is_what = f"is {other}'s file, not {name}'s" if other else f"is not {name}'s original: wrong checksum"
         raise InputError(f"{path} {is_what}; delete it and run: s4nn data fetch {name}")
     return digest
 
 
+def _called(name: str, filename: str) -> str:
+    """A file as errors name it."""
+    return f"{emnist.FOLDER if name in EMNIST else name}/{filename}[.gz]"
+
+
+def _advice(name: str) -> str:
+    """Where a data set that is not there comes from, or what it may be."""
+    if name in EMNIST:
+        return f"put it there, out of {emnist.SOURCE}, or name its folder's parent by --data or S4NN_DATA"
+    if name in MIRRORS:
+        return f"run: s4nn data fetch {name}"
+    return (
+        f"put IDX files, {name}.npz, {name}.csv or pictures {name}/train/CLASS/*.png there (docs/data.md), or name "
+        "their folder by --data or S4NN_DATA"
+    )
+
+
+def load(name: str, split: str, data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+    """Images uint8 (n, H, W, C), upright, labels uint8 (n,), from 0, and the files' checksums; downloaded if need be.
+
+    data_dir : when given, the only folder searched
+    Raises InputError on missing, truncated, swapped or corrupt files.
+    """
+    arrays, digests = {}, []
+    for what in ("images", "labels"):
+        filename = files(name)[split, what]
+        path = find(name, filename, data_dir)
+        if path is None and data_dir:
+            others = [end for end in (".npz", ".csv") if (Path(data_dir) / f"{name}{end}").exists()]
+            hint = "" if known(name) else " (own data: docs/data.md)"
+            if others:
+                hint = f"; this name is that of IDX files: call {name}{others[0]} otherwise"
+            raise InputError(
+                f"{_called(name, filename)} not found in {data_dir}; correct --data, or leave it out{hint}"
+            )
+        path = path or fetch(name, filename)
+        content = read(path)
+        array = parse_idx(content, what, path)  # first: it tells more than a checksum
+        arrays[what] = emnist.upright(name, what, array) if name in EMNIST else array
+        digests.append(checked(name, filename, content, path))
+    images, labels = arrays["images"], arrays["labels"]
+    if len(images) != len(labels):
+        raise InputError(
+            f"{name} {split}: {len(images)} images but {len(labels)} labels; the files do not belong together"
+        )
+    return images, labels, (digests[0], digests[1])
+
+
 def verify(name: str, data_dir: Path | None = None) -> list[tuple[str, str]]:
     """(path, checksum) of every file of a data set; raises InputError for the first that is missing or wrong."""
-    advice = (
-        f"run: s4nn data fetch {name}" if name in MIRRORS else "put it there, or name its folder's parent by --data"
-    )
     rows = []
-    for (_, what), filename in FILES.items():
+    for (_, what), filename in files(name).items():
         path = find(name, filename, data_dir)
         if path is None:
             folders = ", ".join(map(str, search_path(data_dir)))
-            raise InputError(f"{name}/{filename}[.gz] is in none of {folders}; {advice}")
+            raise InputError(f"{_called(name, filename)} is in none of {folders}; {_advice(name)}")
         content = read(path)
         parse_idx(content, what, path)
         rows.append((str(path), checked(name, filename, content, path)))

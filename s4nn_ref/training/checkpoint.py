@@ -103,6 +103,9 @@ def _array_like(target: np.ndarray) -> Array:
 
 def _check_same(path: Path, meta: dict, now: dict) -> None:
     """Raise InputError where a checkpoint is of another experiment or of other images."""
+    data = meta["config"].get("data")
+    if isinstance(data, dict) and "names" not in data:  # until 0.3.0 names of classes were not kept
+        data["names"] = now["config"]["data"]["names"]
     for section in {**meta["config"], **now["config"]}:
         was, keys = meta["config"].get(section), now["config"].get(section)
         if was != keys:
