@@ -5,7 +5,6 @@ Commands import what they need, so that --help and usage errors answer at once.
 
 import argparse
 import json
-import os
 import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,6 +13,7 @@ from pathlib import Path
 from s4nn_ref import __version__
 from s4nn_ref.app.streams import NobodyReads, Stream, fill_closed
 from s4nn_ref.errors import InputError
+from s4nn_ref.kernels.running import let_waiting_threads_sleep
 
 EXAMPLES = """\
 examples:
@@ -363,9 +363,7 @@ def _code(argv: list[str] | None, output: Stream) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    # before numba starts its threads: those that wait shall sleep, or they take the cores of a busy machine from those
-    # that work
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    let_waiting_threads_sleep()
     fill_closed()
     output, messages = Stream(sys.stdout, needed=True), Stream(sys.stderr)
     with redirect_stdout(output), redirect_stderr(messages):
