@@ -48,11 +48,11 @@ def intensities(images) -> np.ndarray:
     try:
         images = np.asarray(images)
     except ValueError:  # lists of different lengths
-        raise InputError("images are of different sizes; bring them to one size, (n, rows, columns, channels)") from None
+        raise InputError("images are of different sizes; bring them to one, (n, rows, columns, channels)") from None
     if images.ndim not in (3, 4):
         raise InputError(
-            f"images are an array {images.shape}, expected (n, rows, columns, channels), or (n, rows, columns) if grey; "
-            "give one image as image[None]"
+            f"images are an array {images.shape}, expected (n, rows, columns, channels), or (n, rows, columns) of grey "
+            "ones; give one image as image[None]"
         )
     kind = images.dtype.kind
     if kind not in "uifb":
@@ -63,7 +63,7 @@ def intensities(images) -> np.ndarray:
     if kind == "b":
         return images * np.uint8(255)
     least, most = (images.min(), images.max()) if images.size else (0, 0)
-    if not (0 <= least and most <= (1 if kind == "f" else 255)):  # NaN neither
+    if not (least >= 0 and most <= (1 if kind == "f" else 255)):  # NaN neither
         advice = "divide them by 255" if kind == "f" and least >= 0 and 2 < most <= 255 else "scale or clip them"
         found = f"{images.dtype} from {least.item()!r} to {most.item()!r}"
         raise InputError(f"images are {found}, expected {_MEANT}; {advice}")

@@ -1,17 +1,5 @@
 """A classifier for scikit-learn: pip install "s4nn_ref[sklearn]"."""
 
-import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-
-from s4nn_ref.app.fit import fit, prepared
-from s4nn_ref.app.model import Model
-from s4nn_ref.decision import decide, fired
-from s4nn_ref.encoding import intensities
-from s4nn_ref.errors import InputError, shown
-from s4nn_ref.metrics import Responses
-from s4nn_ref.training.loop import Progress
-
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.utils import check_random_state
@@ -19,6 +7,18 @@ try:
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(f'{error}; install scikit-learn >= 1.6: pip install "s4nn_ref[sklearn]"') from None
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from s4nn_ref.app.fit import finish, prepared
+from s4nn_ref.app.model import Model
+from s4nn_ref.decision import decide, fired
+from s4nn_ref.encoding import intensities
+from s4nn_ref.errors import InputError, shown
+from s4nn_ref.metrics import Responses
+from s4nn_ref.training.loop import Progress, Training
 
 _SEEDS = 2**31
 _COLDEST = 20  # the largest difference of two scores is that many temperatures
@@ -55,23 +55,24 @@ class S4NNClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    structure    : e.g. "32C3-P2-auto" or "auto-100-auto": "auto" at the end is a neuron for each class, at the beginning
-                   of a dense network one for each feature. None: that of the experiment, or else "auto-100-auto"
+    structure    : e.g. "32C3-P2-auto" or "auto-100-auto": "auto" at the end is a neuron for each class, at the
+                   beginning of a dense network the number of inputs. None: the experiment's, or else "auto-100-auto"
     experiment   : the name, file or tables of an experiment, whose keys take the place of the defaults
     epochs       : length of the run; None: as the experiment says, or else 20
     image_shape  : (rows, columns) or (rows, columns, channels) of flat samples. None: a square, grey, if the number of
                    features is one; else one row. Samples may also come as images, (n, rows, columns[, channels])
+    complement   : a second channel for each, in which the smaller comes the earlier. A small value sends a spike then;
+                   without it, nothing does. For features that are no brightness: of a table, say
     settings     : dictionary of any other keys of docs/configuration.md, as keywords of `s4nn_ref.fit`. No validation
                    images are held out unless `validation` is among them
     random_state : seed of weights, order and augmentation; a whole number is the seed of the command line
     warm_start   : `fit` begins from the weights of the call before, and keeps its map of the features
-    verbose      : print a line for every epoch
 
     Attributes
     ----------
     classes_      : (classes,), labels of any kind, sorted
     model_        : s4nn_ref.Model, for firing times, spikes and a weights file
-    image_shape_  : (rows, columns, channels)
+    image_shape_  : (rows, columns, channels), without the complement
     range_        : (low, high) of the features
     temperature_  : of `predict_proba`, in steps
 
@@ -82,21 +83,23 @@ class S4NNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, structure=None, *, experiment=None, epochs=None, image_shape=None, settings=None, random_state=None,
-        warm_start=False, verbose=False,
+        self, structure=None, *, experiment=None, epochs=None, image_shape=None, complement=False, settings=None,
+        random_state=None, warm_start=False,
     ):  # fmt: skip
         self.structure = structure
         self.experiment = experiment
         self.epochs = epochs
         self.image_shape = image_shape
+        self.complement = complement
         self.settings = settings
         self.random_state = random_state
         self.warm_start = warm_start
-        self.verbose = verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        # on the two features of sklearn's test of accuracy: they are two spikes, and a small value is none
+        tags.classifier_tags.poor_score = not self.complement
         return tags
 
     # ------------------------------------------------------------------------------------------------- learning
@@ -110,17 +113,13 @@ class S4NNClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, allow_nd=True)
         check_classification_targets(y)
         goes_on = self.warm_start and hasattr(self, "model_")
-        classes, labels = np.unique(y, return_inverse=True)
-        if goes_on:
-            self._check_known(classes, "warm_start")
-            labels = np.searchsorted(self.classes_, y)
-        else:
-            self._learn_form(X, classes)
-        model = fit(
-            self._full_structure(), self._images(X), labels, experiment=self.experiment,
-            start=self.model_ if goes_on else None, verbose=bool(self.verbose), **self._keys(),
-        )  # fmt: skip
-        return self._take(model, X, labels)
+        if not goes_on:
+            self._learn_form(X, np.unique(y))
+        self._check_known(np.unique(y), "warm_start")
+        labels = np.searchsorted(self.classes_, y)
+        self._state, self._passes = {}, 0
+        training = self._prepared(X, labels, self.model_ if goes_on else None, self._keys())
+        return self._take(finish(training, None, verbose=False), X, labels)
 
     def partial_fit(self, X, y, classes=None):
         """Go on learning: one epoch on these samples, at a constant learning rate.
@@ -138,22 +137,19 @@ class S4NNClassifier(ClassifierMixin, BaseEstimator):
             self._learn_form(X, np.unique(classes))
         self._check_known(np.unique(y if classes is None else np.append(classes, y)), "partial_fit")
         labels, keys = np.searchsorted(self.classes_, y), self._keys(constant=True)
-        start = None if first else self.model_
-        training = prepared(self._full_structure(), self._images(X), labels, self.experiment, start, keys)
+        training = self._prepared(X, labels, None if first else self.model_, keys)
         state = training.algorithm.state()
-        for name, array in getattr(self, "_state", {}).items():  # moments and averages, too
+        for name, array in ({} if first else self._state).items():  # moments and averages, too
             state[name][...] = array
-        training.epoch = self._passes = getattr(self, "_passes", -1) + 1  # of random draws
+        training.epoch = passes = 0 if first else self._passes  # of random draws
         training.run_epoch(Progress(), {"set": False})
         training.save(None)
         self._take(Model(training.config, training.algorithm.parameters()), X, labels)
-        self._state = {name: array.copy() for name, array in training.algorithm.state().items()}
+        self._state, self._passes = {name: array.copy() for name, array in state.items()}, passes + 1
         return self
 
     def _learn_form(self, X, classes) -> None:
         """What the first samples say of all: classes, size, range."""
-        self.__dict__.pop("_state", None)
-        self.__dict__.pop("_passes", None)
         self.classes_ = classes
         self.image_shape_ = self._shape_of(X)
         known = {"u1": (0.0, 255.0), "b1": (0.0, 1.0)}
@@ -161,12 +157,11 @@ class S4NNClassifier(ClassifierMixin, BaseEstimator):
         self.range_ = (low, high if high > low else low + 1.0)
 
     def _check_known(self, classes, where: str) -> None:
-        if unknown := sorted(set(classes.tolist()) - set(self.classes_.tolist())):
+        if unknown := [label for label in classes.tolist() if label not in self.classes_.tolist()]:
             raise InputError(
-                f"{where}: label {shown(unknown[0])} is not among the classes of the first call; fit anew, without "
-                "warm_start" if where == "warm_start" else
-                f"{where}: label {shown(unknown[0])} is not among the classes of the first call; name it there"
-            )  # fmt: skip
+                f"{where}: label {shown(unknown[0])} is not among the classes of the first call; name it there, or "
+                "begin with a new classifier"
+            )
 
     def _shape_of(self, X) -> tuple[int, int, int]:
         """(rows, columns, channels) of samples."""
@@ -189,7 +184,7 @@ class S4NNClassifier(ClassifierMixin, BaseEstimator):
             return None
         first, *rest = (self.structure or "auto-100-auto").split("-")
         if rest and first == "auto":
-            first = str(int(np.prod(self.image_shape_)))
+            first = str(int(np.prod(self.image_shape_)) * (2 if self.complement else 1))
         if rest and rest[-1] == "auto":
             rest[-1] = str(len(self.classes_))
         return "-".join([first, *rest])
@@ -214,45 +209,53 @@ class S4NNClassifier(ClassifierMixin, BaseEstimator):
     def _images(self, X) -> np.ndarray:
         """Samples as intensities, uint8 (n, rows, columns, channels)."""
         low, high = self.range_
-        if X.dtype == np.uint8 and self.range_ == (0.0, 255.0):
-            return X.reshape(-1, *self.image_shape_)
-        levels = (X.astype(np.float64) - low) / (high - low)
-        return intensities(np.clip(levels, 0.0, 1.0).reshape(-1, *self.image_shape_))
+        if X.dtype != np.uint8 or self.range_ != (0.0, 255.0):
+            X = np.clip((X.astype(np.float64) - low) / (high - low), 0.0, 1.0)
+        images = intensities(X.reshape(-1, *self.image_shape_))
+        return np.concatenate([images, 255 - images], axis=3) if self.complement else images
+
+    def _prepared(self, X, labels, start: Model | None, keys: dict) -> Training:
+        """A training run. Raises InputError where its network could not say what a classifier says."""
+        training = prepared(self._full_structure(), self._images(X), labels, self.experiment, start, keys)
+        network, n = training.evaluated, len(self.classes_)
+        if network.n_classes != n:
+            raise InputError(
+                f"structure {network.structure} has {network.n_classes} output neurons, and there are {n} classes; let "
+                f'it end in "-{n}" or "-auto"'
+            )
+        if not network.neuron.integer:
+            raise InputError(f'algorithm "{training.config.algorithm}" is in continuous time; use s4nn_ref.fit for it')
+        return training
 
     def _take(self, model: Model, X, labels):
         """Keep a model, and fit the temperature of its probabilities."""
-        if model.network.n_classes != len(self.classes_):
-            raise InputError(
-                f"structure {model.network.structure} has {model.network.n_classes} output neurons, and there are "
-                f'{len(self.classes_)} classes; let it end in "-{len(self.classes_)}" or "-auto"'
-            )
         self.model_ = model
         self.temperature_ = _temperature(self._scores(X), labels, model.network.t_max)
         return self
 
     # -------------------------------------------------------------------------------------------------- deciding
 
-    def _checked(self, X):
+    def _responses(self, X) -> Responses:
         check_is_fitted(self)
-        return validate_data(self, X, allow_nd=True, reset=False)
+        return self.model_.responses(self._images(validate_data(self, X, allow_nd=True, reset=False)))
 
     def _scores(self, X) -> np.ndarray:
-        return scores(self.model_.responses(self._images(X)), self.model_.network.v_th)
+        return scores(self._responses(X), self.model_.network.v_th)
 
     def predict(self, X):
         """Labels of samples, (n,): of the output neuron that fires first. Ties go to the larger potential, and where no
         output fires the largest final potential decides."""
-        r = self.model_.responses(self._images(self._checked(X))) if hasattr(self, "model_") else self._checked(X)
+        r = self._responses(X)
         return self.classes_[decide(r.t_out, r.v_peak, r.v_end, r.silent)]
 
     def decision_function(self, X):
-        """How early each output neuron fires: float64 (n, classes), whose largest entry is the class of `predict`; of two
-        classes (n,), the second's less the first's.
+        """How early each output neuron fires: float64 (n, classes), whose largest entry is the class of `predict`; of
+        two classes (n,), the second's less the first's.
 
         The whole steps from the spike to t_max; the fraction breaks ties by potential; numbers below 0 are of neurons
         that do not fire.
         """
-        score = self._scores(self._checked(X))
+        score = self._scores(X)
         return score[:, 1] - score[:, 0] if score.shape[1] == 2 else score
 
     def predict_proba(self, X):
@@ -267,4 +270,4 @@ class S4NNClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`."""
-        return log_softmax(self._scores(self._checked(X)) / self.temperature_, axis=1)
+        return log_softmax(self._scores(X) / self.temperature_, axis=1)

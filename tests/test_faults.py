@@ -14,7 +14,6 @@ from PIL import Image
 from s4nn_ref.app import run, storage
 from s4nn_ref.app.predict import read_image
 from s4nn_ref.config import config_of_dict
-from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import load_npz, write_npz
 from s4nn_ref.kernels.running import running
@@ -253,12 +252,6 @@ def test_drawings_do_not_overwrite(tmp_path, s4nn):
     assert_refused(s4nn(*predict, tmp_path / "v.png"), "is there already", "--force")
     assert s4nn(*predict, tmp_path / "v.png", "--force")[0] == 0
     assert {path.name for path in tmp_path.iterdir()} == {"w.npz", "a.png", "v.png", "v.pdf", "v.svg"}
-
-
-def test_encode_takes_bytes_only():
-    for images in (np.array([-1], np.int8), np.array([300]), np.array([1.0])):
-        with pytest.raises(ValueError, match="expected uint8"):
-            encode(images.reshape(1, 1, 1, 1), 100)
 
 
 def test_damaged_arrays_and_odd_names(tmp_path, data_dir, s4nn):

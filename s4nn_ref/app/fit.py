@@ -36,18 +36,20 @@ class Interrupted(KeyboardInterrupt):
     """
 
     def __init__(self, training: Training, out: Path | None, verbose: bool):
-        where = f" or fit(..., out={str(out)!r}, resume=True)" if out else ""
-        super().__init__(f"interrupted in epoch {training.epoch + 1}; .resume(){where} goes on, .model is what there is")
+        again = f" or fit(..., out={str(out)!r}, resume=True)" if out else ""
+        super().__init__(
+            f"interrupted in epoch {training.epoch + 1}; .resume(){again} goes on, .model holds its weights"
+        )
         self._training, self._out, self._verbose = training, out, verbose
         self.model = Model(training.config, training.algorithm.parameters(), list(training.history))
 
     def resume(self) -> Model:
         """Go on to the end of the run."""
-        return _finished(self._training, self._out, self._verbose)
+        return finish(self._training, self._out, self._verbose)
 
 
-def _finished(training: Training, out: Path | None, verbose: bool, resume: bool = False) -> Model:
-    """Train to the end. Raises Interrupted where it is not reached."""
+def finish(training: Training, out: Path | None, verbose: bool, resume: bool = False) -> Model:
+    """Train to the end, from a checkpoint in `out` if it is to be resumed. Raises Interrupted where it is stopped."""
     with alone_in(out) if out else nullcontext():
         if resume and (out / "checkpoint.npz").exists():
             training.restore(out / "checkpoint.npz")
@@ -128,14 +130,16 @@ def prepared(structure: str | None, images, labels, experiment, start, keys: dic
     return Training(config, learn, validate, _start(start, config))
 
 
-def fit(structure, images, labels, *, experiment=None, start=None, out=None, resume=False, verbose=True, **keys) -> Model:
+def fit(
+    structure, images, labels, *, experiment=None, start=None, out=None, resume=False, verbose=True, **keys
+) -> Model:
     """Train a network on arrays: the same images, keys and seed give the bits of `s4nn train`.
 
     Parameters
     ----------
     structure  : e.g. "32C5-P2-64C3-P2-10", one output neuron for each class; None: that of the experiment
-    images     : (n, rows, columns, channels), or (n, rows, columns), which are grey: bytes, whole numbers 0..255, floats
-                 in [0, 1] or booleans
+    images     : (n, rows, columns, channels), or (n, rows, columns), which are grey: bytes, whole numbers 0..255,
+                 floats in [0, 1] or booleans
     labels     : whole numbers 0, 1, .. (n,)
     experiment : the keys that are not named here are those of this experiment: its name ("mnist-plus"), a TOML file, a
                  dictionary of tables or a Config. None: the defaults, with which any structure learns
@@ -144,10 +148,9 @@ def fit(structure, images, labels, *, experiment=None, start=None, out=None, res
     resume     : go on with the run that is in `out`, or begin it
     verbose    : print a line for every epoch, and on a terminal show a bar
     keys       : any key of docs/configuration.md: `epochs=5, seed=1, loss="cross-entropy", shift=1`. A section's name
-                 takes a dictionary of its keys; `augment={"epochs": 5}` is the only one that needs it, for `epochs` alone
-                 is the length of the run. `validation` may be a pair (images, labels) as well: images to choose the epoch
-                 on. Where a key chooses another algorithm, loss, rule or schedule than the experiment's, the old one's
-                 keys are left out
+                 takes a dictionary of its keys; `augment={"epochs": 5}` alone needs it, for `epochs` is the length of
+                 the run. `validation` may also be a pair (images, labels), on which the epoch is chosen. Where a key
+                 chooses another algorithm, loss, rule or schedule than the experiment's, the old one's are left out
     Returns
     -------
     Model, with the weights of the selected epoch (training.select, D19).
@@ -159,9 +162,9 @@ def fit(structure, images, labels, *, experiment=None, start=None, out=None, res
     >>> import numpy as np, s4nn_ref as s4nn
     >>> images = np.random.default_rng(0).integers(0, 256, (60, 6, 6), np.uint8)
     >>> labels = (images[:, :3].sum((1, 2)) > images[:, 3:].sum((1, 2))).astype(int)
-    >>> model = s4nn.fit("36-8-2", images, labels, epochs=30, batch=4, verbose=False)
+    >>> model = s4nn.fit("36-8-2", images, labels, epochs=30, batch=4, validation=0, verbose=False)
     >>> model.evaluate(images, labels)["accuracy_strict"] > 0.9
     True
     """
     out = _folder(out, resume)
-    return _finished(prepared(structure, images, labels, experiment, start, keys), out, verbose, resume)
+    return finish(prepared(structure, images, labels, experiment, start, keys), out, verbose, resume)

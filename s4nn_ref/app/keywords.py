@@ -58,7 +58,7 @@ def with_keys(tables: dict, keys: dict) -> dict:
         before = tables.get(section, {})
         known = known_keys(SECTIONS[section], {**before, **flat, **given}, f"{section}.")
         if twice := [key for key in known if key in left and key in given]:
-            raise InputError(f"{section}.{twice[0]} is given twice, alone and in the dictionary {section}; leave one out")
+            raise InputError(f"{section}.{twice[0]} is given twice, alone and in the dictionary {section}; drop one")
         given |= {key: left.pop(key) for key in known if key in left}
         kept = {key: value for key, value in before.items() if key in known}
         if kept or given:
@@ -70,6 +70,9 @@ def with_keys(tables: dict, keys: dict) -> dict:
 
 def config_with(tables: dict, keys: dict) -> Config:
     """The experiment of `with_keys`. Raises InputError where it, or the one before the change, is none."""
-    if "structure" in tables.get("network", {}):
-        config_of_dict(tables)  # a key that is wrong is told, even where a keyword takes its place
+    network = tables.get("network", {})
+    if isinstance(network, dict) and "structure" in network:
+        # a key that is wrong is told, even where a keyword takes its place
+        size = {"input_shape": keys["input_shape"]} if "input_shape" in keys else {}
+        config_of_dict({**tables, "network": {**size, **network}})
     return config_of_dict(with_keys(tables, keys))

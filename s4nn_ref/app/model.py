@@ -123,8 +123,8 @@ class Model:
         return times
 
     def evaluate(self, images, labels) -> Metrics:
-        """The metrics that `s4nn evaluate --json` prints, a dictionary: accuracies and shares in [0, 1], times in steps,
-        spikes per image.
+        """The metrics that `s4nn evaluate --json` prints, a dictionary: accuracies and shares in [0, 1], times in
+        steps, spikes per image.
 
         labels : whole numbers (n,), below the number of output neurons
         """
@@ -166,8 +166,8 @@ def load(path) -> Model:
 def load_data(name: str, split: str, data=None) -> tuple[np.ndarray, np.ndarray]:
     """Images, uint8 (n, rows, columns, channels), and labels, int64 (n,), of a data set.
 
-    name  : "glyphs", digits that need no files; "mnist" and "fashion-mnist", which are downloaded where they are in none
-            of the usual places; or the name of a folder with IDX files
+    name  : "glyphs", digits that need no files; "mnist" and "fashion-mnist", which are downloaded where they are in
+            none of the usual places; or the name of a folder with IDX files
     split : "train" or "test"
     data  : the folder that holds that folder, as --data
     Raises InputError where the set is missing or damaged.

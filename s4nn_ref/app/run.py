@@ -76,10 +76,11 @@ def _warn_of_few(config: Config, images: int) -> None:
 def _announce(training: Training, out: Path | None) -> None:
     """Say what is trained, on what."""
     config, validate = training.config, training.validate
-    name, begun = config.name or "network", f", from {training.start.file}" if training.start else ""
+    begun = f", from {training.start.file}" if training.start else ""
+    into = f", into {out}" if out else ""
     print(
-        f"{name}: {config.network.structure} on {config.data.dataset}, {len(training.data.labels)} training and "
-        f"{len(validate.labels)} validation images, seed {config.training.seed}{begun}" + (f", into {out}" if out else ""),
+        f"{config.name or 'network'}: {config.network.structure} on {config.data.dataset}, {len(training.data.labels)} "
+        f"training and {len(validate.labels)} validation images, seed {config.training.seed}{begun}{into}",
         flush=True,
     )
     _warn_of_few(config, len(validate.labels))

@@ -3,8 +3,8 @@
 Numba's own cache looks at the file of the kernel alone, by its time stamp; kernels here are built from several files,
 and inside a container all time stamps may be equal. So the machine code lies in a folder that is named by a digest of
 every source (but of app/, data/ and sklearn.py, which hold no kernel and are used by none), of numba's version and of
-the number of lanes: after any change it is another folder. It is made when there is something to store. Where nothing can be written,
-or what is stored cannot be read, kernels are compiled anew.
+the number of lanes: after any change it is another folder. It is made when there is something to store. Where nothing
+can be written, or what is stored cannot be read, kernels are compiled anew.
 """
 
 import hashlib
