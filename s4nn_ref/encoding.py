@@ -37,7 +37,7 @@ _MEANT = "bytes, whole numbers 0..255, floats in [0, 1] or booleans"
 
 
 def intensities(images) -> np.ndarray:
-    """Images of any usual type as intensities, by their type alone: nothing is scaled to what the images hold.
+    """Images of any usual type as intensities, by their type alone: nothing is scaled to what the images hold (D39).
 
     images : (n, H, W, C), or (n, H, W), which are grey. Bytes, and whole numbers 0..255 of another type, stay as they
              are; a float x in [0, 1] is floor(255 x + 1/2), so that bytes / 255 give these bytes again; False is 0 and
@@ -64,7 +64,7 @@ def intensities(images) -> np.ndarray:
         return images * np.uint8(255)
     least, most = (images.min(), images.max()) if images.size else (0, 0)
     if not (least >= 0 and most <= (1 if kind == "f" else 255)):  # NaN neither
-        advice = "divide them by 255" if kind == "f" and least >= 0 and 2 < most <= 255 else "scale or clip them"
+        advice = "divide them by 255" if kind == "f" and least >= 0 and 128 <= most <= 255 else "scale or clip them"
         found = f"{images.dtype} from {least.item()!r} to {most.item()!r}"
         raise InputError(f"images are {found}, expected {_MEANT}; {advice}")
     if kind == "f":

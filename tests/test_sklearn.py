@@ -115,6 +115,13 @@ def test_labels_of_any_kind(digits):
     np.testing.assert_array_equal(booleans.decision_function(X_test) > 0, booleans.predict(X_test))
 
 
+CONTINUOUS = {
+    "network": {"structure": "64-10", "init": [[0, 1]]},
+    "learning": {"algorithm": "relpsp"},
+    "optimiser": {"eta": 0.1},
+}
+
+
 def test_structure_experiment_and_settings(digits):
     X, y, *_ = digits
 
@@ -132,7 +139,7 @@ def test_structure_experiment_and_settings(digits):
     for words, parameters in {
         "unknown key learning_rate": {"settings": {"learning_rate": 1}},
         "has 12 output neurons, and there are 10 classes": {"structure": "auto-12"},
-        "is in continuous time": {"experiment": "relpsp", "structure": "auto-auto", "settings": {"init": [[0, 1]]}},
+        "is in continuous time": {"experiment": CONTINUOUS},
     }.items():
         with pytest.raises(InputError, match=re.escape(words)):
             S4NNClassifier(**{"epochs": 0, **parameters}).fit(X, y)

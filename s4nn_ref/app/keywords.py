@@ -43,13 +43,14 @@ def with_keys(tables: dict, keys: dict) -> dict:
              algorithm, loss, rule or schedule takes the place of the old one's keys
     Raises InputError on a key that no section has, or that the chosen ones would not use.
     """
+    for section in _ORDER:
+        for table in (tables.get(section, {}), keys.get(section, {})):
+            if not isinstance(table, dict):
+                raise InputError(f"{section} = {shown(table)}: expected a table or dictionary of keys of [{section}]")
     flat = {key: _plain(value) for key, value in keys.items() if key not in SECTIONS}
     changed, left = dict(tables), dict(flat)
     for section in _ORDER:
-        given = keys.get(section, {})
-        if not isinstance(given, dict):
-            raise InputError(f"{section} = {shown(given)}: expected a dictionary of keys of section [{section}]")
-        given = {key: _plain(value) for key, value in given.items()}
+        given = {key: _plain(value) for key, value in keys.get(section, {}).items()}
         if not _uses(section, changed.get("learning", {})):
             changed.pop(section, None)
             if given:
@@ -70,9 +71,8 @@ def with_keys(tables: dict, keys: dict) -> dict:
 
 def config_with(tables: dict, keys: dict) -> Config:
     """The experiment of `with_keys`. Raises InputError where it, or the one before the change, is none."""
-    network = tables.get("network", {})
-    if isinstance(network, dict) and "structure" in network:
-        # a key that is wrong is told, even where a keyword takes its place
+    changed, network = with_keys(tables, keys), tables.get("network", {})
+    if "structure" in network:  # a key that is wrong is told, even where a keyword takes its place
         size = {"input_shape": keys["input_shape"]} if "input_shape" in keys else {}
         config_of_dict({**tables, "network": {**size, **network}})
-    return config_of_dict(with_keys(tables, keys))
+    return config_of_dict(changed)

@@ -36,7 +36,7 @@ class Model:
     """A trained network and its experiment.
 
     It is made by `s4nn_ref.fit` and `s4nn_ref.load`. Images are (n, rows, columns, channels), or (n, rows, columns) if
-    they are grey: bytes, whole numbers 0..255, floats in [0, 1] or booleans. Every array that is returned is the
+    they are grey: bytes, whole numbers 0..255, floats in [0, 1] or booleans (D39). Every array that is returned is the
     caller's own. Times are in steps 0 .. t_max - 1, and t_max stands for no spike; where the neurons are in continuous
     time, they are floats in its unit, and inf stands for no spike. Methods raise InputError on other images, and on
     images of another size than the network's.
@@ -132,7 +132,7 @@ class Model:
         labels = labels_of(labels, len(images))
         if not len(labels):
             raise InputError("there are no images to evaluate")
-        check_fits(Dataset("the", "evaluation", images, labels, ("", "")), self.network)
+        check_fits(Dataset(self.config.data.dataset, "data", images, labels, ("", "")), self.network)
         return metrics_of(self.responses(images), labels)
 
     def save(self, path) -> None:
