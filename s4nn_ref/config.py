@@ -49,6 +49,12 @@ class _Tables:
     name: str = ""
 
 
+SECTIONS = {
+    "network": NetworkSettings, "data": Data, "learning": _Learning, "optimiser": _Rule, "augment": Augment,
+    "training": Training,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Config:
     """One experiment, as in experiments/*.toml.
@@ -208,19 +214,24 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
     return config if config.open else _sized(config)
 
 
+def read_tables(path: Path) -> dict:
+    """The tables of a TOML file. Raises InputError where it is missing, or is not TOML."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; experiments are in experiments/*.toml") from None
+    except (ValueError, RecursionError) as error:  # of syntax, encoding, numbers of thousands of digits, nesting
+        raise InputError(f"{path} is not valid TOML: {error}") from None
+
+
 def read_config(path: Path) -> Config:
     """An experiment from a TOML file; its name is the file's.
 
     Raises InputError where the file is missing, is not TOML, or `config_of_dict` refuses it.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; experiments are in experiments/*.toml") from None
-    except (ValueError, RecursionError) as error:  # of syntax, encoding, numbers of thousands of digits, nesting
-        raise InputError(f"{path} is not valid TOML: {error}") from None
+    table = read_tables(path)
     try:
         if "name" in table:
             raise InputError("name: an experiment is called as its file; remove the key")

@@ -208,9 +208,9 @@ class Network:
     # ------------------------------------------------------------------------------------------------- forward
 
     def encode(self, images: np.ndarray, encoding: str = "eq1") -> np.ndarray:
-        """Input firing times of uint8 images (B, H, W, C), as the network's neurons tell time (Eq. 1).
+        """Input firing times of images (B, H, W, C), as the network's neurons tell time (Eq. 1).
 
-        encoding : see encoding.py
+        images, encoding : see encoding.py
         """
         return (encode if self.neuron.integer else latencies)(images, self.t_max, encoding)
 

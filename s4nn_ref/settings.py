@@ -137,32 +137,39 @@ def _chosen(f, table: dict, where: str):
     return registry[name]
 
 
-def _known(kind, table: dict, where: str) -> list[str]:
+def known_keys(kind, table: dict, where: str) -> list[str]:
     """Every key that a table of this class may have, chosen classes included."""
     known = []
     for f in fields(kind):
         known.append(f.name)
         if "choice" in f.metadata:
-            known += _known(_chosen(f, table, where), table, where)
+            known += known_keys(_chosen(f, table, where), table, where)
     return known
 
 
-def _elsewhere(kind, table: dict, key: str, where: str) -> str:
+def elsewhere(kind, table: dict, key: str, where: str) -> str:
     """Where a key would belong, the nearest choice first: a hint for errors; "" where nowhere."""
     for f in fields(kind):
         registry = f.metadata.get("choice", {})
         chosen = table.get(f.name, f.metadata.get("name"))
         names = sorted(registry, key=lambda name, chosen=chosen: name != chosen)
         for name in names[:1]:
-            if hint := _elsewhere(registry[name], table, key, where):
+            if hint := elsewhere(registry[name], table, key, where):
                 return hint
         for name in names:
             if key in (g.name for g in fields(registry[name])):
                 return f'it belongs to {where}{f.name} = "{name}"'
         for name in names[1:]:
-            if hint := _elsewhere(registry[name], table, key, where):
+            if hint := elsewhere(registry[name], table, key, where):
                 return f'{hint} of {f.name} = "{name}"'
     return ""
+
+
+def unknown_key(path: str, hint: str, known: list[str]) -> InputError:
+    """The error of a key that is none. hint : of `elsewhere`, or ""; known : keys that could have been meant"""
+    near = difflib.get_close_matches(path.rpartition(".")[2], known, 1)
+    guess = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return InputError(f"unknown key {path}; {hint or guess}")
 
 
 def from_table(kind, table, where: str = ""):
@@ -173,12 +180,10 @@ def from_table(kind, table, where: str = ""):
     if not isinstance(table, dict):
         raise InputError(f"{where}: expected a table, e.g. [{where}]")
     path = f"{where}." if where else ""
-    known = _known(kind, table, path)
+    known = known_keys(kind, table, path)
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            raise InputError(f"unknown key {path}{key}; {_elsewhere(kind, table, key, path) or hint}")
+            raise unknown_key(f"{path}{key}", elsewhere(kind, table, key, path), known)
     return _built(kind, table, path)
 
 

@@ -16,8 +16,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # every part may import itself and parts of a lower rank
 RANKS = [
-    ("errors", "decision", "encoding", "initial", "schedules", "reference", "neurons", "losses"),
-    ("structure", "settings", "schema", "kernels"),
+    ("errors", "decision", "initial", "schedules", "reference", "neurons", "losses"),
+    ("encoding", "structure", "settings", "schema", "kernels"),
     ("files",),
     ("engines",),
     ("layers",),
@@ -28,7 +28,7 @@ RANKS = [
     ("training",),
     ("config",),
     ("app",),
-    ("__main__",),
+    ("__main__", "sklearn"),
 ]
 RANK = {part: rank for rank, parts in enumerate(RANKS) for part in parts}
 # and these nothing of a lower rank but what is named

@@ -176,8 +176,10 @@ def test_results_are_those_of_the_records(script):
 
 
 def blocks(language):
-    # tests/test_own_data.py runs those of data.md
-    return re.findall(rf"```{language}\n(.*?)```", text_of([p for p in DOCUMENTS if p.name != "data.md"]), re.S)
+    """But for those of docs/data.md, which tests/test_own_data.py runs, and of docs/python.md, which tests/test_python.py
+    and tests/test_sklearn.py run."""
+    texts = text_of(path for path in DOCUMENTS if path.name not in ("data.md", "python.md"))
+    return re.findall(rf"```{language}\n(.*?)```", texts, re.S)
 
 
 def test_blocks_of_the_documents_run(monkeypatch):

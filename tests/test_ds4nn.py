@@ -122,8 +122,6 @@ def test_eq1_by_hand(system):
 def test_encodings_of_another_name_are_refused():
     with pytest.raises(ValueError, match="encoding"):
         firing_times_of_intensities(100, "nearest")
-    with pytest.raises(ValueError, match="channels"):
-        encode(np.zeros((2, 28, 28), np.uint8), 100)
 
 
 # ------------------------------------------------------------------------------------------------------ Eqs. 2, 3

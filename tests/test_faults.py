@@ -11,10 +11,9 @@ import pytest
 from conftest import TINY, assert_refused, online_toml
 from PIL import Image
 
-from s4nn_ref.app import session, storage
+from s4nn_ref.app import run, storage
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.data.pictures import read_image
-from s4nn_ref.encoding import encode
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import load_npz, write_npz
 from s4nn_ref.kernels.running import running
@@ -72,7 +71,7 @@ def test_a_folder_that_cannot_be_made_is_named(tiny_toml, data_dir, s4nn):
 def test_two_processes_do_not_train_into_one_folder(tiny_toml, data_dir, tmp_path, s4nn):
     pytest.importorskip("fcntl")
     train = ("train", tiny_toml, "--data", data_dir, "--out", tmp_path / "run", "--epochs", 1)
-    with session._alone_in(tmp_path / "run"):
+    with run.alone_in(tmp_path / "run"):
         assert_refused(s4nn(*train), "another process trains into")
     assert s4nn(*train)[0] == 0
 
@@ -253,12 +252,6 @@ def test_drawings_do_not_overwrite(tmp_path, s4nn):
     assert_refused(s4nn(*predict, tmp_path / "v.png"), "is there already", "--force")
     assert s4nn(*predict, tmp_path / "v.png", "--force")[0] == 0
     assert {path.name for path in tmp_path.iterdir()} == {"w.npz", "a.png", "v.png", "v.pdf", "v.svg"}
-
-
-def test_encode_takes_bytes_only():
-    for images in (np.array([-1], np.int8), np.array([300]), np.array([1.0])):
-        with pytest.raises(ValueError, match="expected uint8"):
-            encode(images.reshape(1, 1, 1, 1), 100)
 
 
 def test_damaged_arrays_and_odd_names(tmp_path, data_dir, s4nn):

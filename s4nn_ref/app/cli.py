@@ -6,7 +6,6 @@ Commands import what they need, so that --help and usage errors answer at once.
 import argparse
 import json
 import logging
-import os
 import platform
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from s4nn_ref.app.streams import NobodyReads, Stream, fill_closed
 from s4nn_ref.errors import InputError
+from s4nn_ref.kernels.running import let_waiting_threads_sleep
 
 EXAMPLES = """\
 examples:
@@ -429,9 +429,7 @@ def _code(argv: list[str] | None, output: Stream) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    # before numba starts its threads: those that wait shall sleep, or they take the cores of a busy machine from those
-    # that work
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    let_waiting_threads_sleep()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that it keeps no cache where no home can be written
     fill_closed()
     output, messages = Stream(sys.stdout, needed=True), Stream(sys.stderr)

@@ -72,7 +72,8 @@ def images_bar(images: int, title: str):
         notice.close()
         bar.update(n)
 
-    with tqdm(total=images, desc=title, unit="img", unit_scale=True, leave=False, disable=None) as bar:
+    bar = tqdm(total=images, desc=title, unit="img", unit_scale=True, leave=False, disable=None, delay=_PATIENCE)
+    with bar:
         try:
             yield advance
         finally:

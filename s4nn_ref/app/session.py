@@ -1,22 +1,15 @@
 """The command `s4nn train`: from an experiment file to weights and a record in an output folder."""
 
-import math
-import os
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # not on Windows: folders are not held there
-    fcntl = None
-
 from s4nn_ref.app.legacy import config_of_stored
-from s4nn_ref.app.progress import TerminalProgress, images_bar, tell
+from s4nn_ref.app.progress import images_bar, tell
 from s4nn_ref.app.record import environment, read_record, write_record
 from s4nn_ref.app.report import comparison_text
-from s4nn_ref.app.storage import read_weights, write_weights
+from s4nn_ref.app.run import FILES, alone_in, holds_a_run, start_from, trained
+from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import Config, read_config
 from s4nn_ref.data.classes import known
 from s4nn_ref.data.dataset import Dataset, check_fits, load
@@ -24,33 +17,15 @@ from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import Responses, metrics_of, respond
 from s4nn_ref.training.loop import Start, Training, split_validation
 
-_OURS = ("record.json", "checkpoint.npz", "weights.npz", "weights-last.npz", "responses.npz")
-
 
 def _holds_a_run(out: Path, resume: bool, force: bool) -> bool:
     """Whether `out` holds files of a run; an InputError where training there was not asked for."""
     if resume and force:
         raise InputError("--resume and --force exclude each other: go on with the run, or discard it?")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; name a folder by --out")
-    held = any((out / name).exists() for name in _OURS)
+    held = holds_a_run(out)
     if held and not (resume or force):
         raise InputError(f"{out} already holds a run; --resume goes on with it, --force discards it")
     return held
-
-
-def _start(path: Path | None, config: Config) -> Start | None:
-    """The weights of --init. Raises InputError where they are of another structure than the experiment's."""
-    if path is None:
-        return None
-    network, needed = read_weights(path)[0], config.network_of()
-    if network.geometries != needed.geometries:
-        found, here = (f"{n.structure} on {'x'.join(map(str, n.input_shape))} images" for n in (network, needed))
-        raise InputError(
-            f"--init {path} is a network {found}, the experiment's is {here}, with padding {config.network.padding!r}: "
-            "they must be the same"
-        )
-    return Start(network.parameters, Path(path).name)
 
 
 def _finished(out: Path, config: Config, limit: int | None, start: Start | None) -> dict | None:
@@ -93,26 +68,6 @@ def _test_images(config: Config, data_dir: Path | None) -> Dataset:
     return load(config.data.dataset, "test", data_dir, config.network.input_shape).called(config.classes)
 
 
-@contextmanager
-def _alone_in(out: Path):
-    """Hold the output folder. Raises InputError where another process trains into it."""
-    out.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
-        yield
-        return
-    folder = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another process trains into {out}; wait for it, or use another --out") from None
-        except OSError as error:
-            raise InputError(f"cannot hold {out} for this process: {error.strerror}; use another --out") from None
-        yield
-    finally:
-        os.close(folder)
-
-
 def _judge(config: Config, parameters, train: Dataset, test: Dataset) -> tuple[dict, Responses]:
     """Metrics of one set of weights on the test set and on the training images, and the raw test responses."""
     network, metrics, responses = config.network_of(), {}, {}
@@ -147,11 +102,12 @@ def train(config_path: Path, options: Options = Options()) -> int:
     out = Path(options.out or Path("runs") / config.name / f"seed{config.training.seed}")
     data_dir, limit = options.data, options.limit
     held = _holds_a_run(out, options.resume, options.force)
-    dataset = None
+    dataset, start = None, None
     if config.open or config.data.validation == "auto" or not known(config.data.dataset):  # records hold what it says
         dataset = _training_images(config, data_dir)
         config = config.on(dataset)
-    start = _start(options.init, config)
+    if options.init:
+        start = start_from(read_weights(options.init)[0], config, f"--init {options.init}", options.init.name)
     if options.resume and (record := _finished(out, config, limit, start)):
         print(f"{out} is finished")
         print(comparison_text([record]))
@@ -164,7 +120,7 @@ def train(config_path: Path, options: Options = Options()) -> int:
     training = Training(config, learn.head(limit), validate, start)
     if test:
         check_fits(test, training.evaluated)
-    with _alone_in(out):
+    with alone_in(out):
         if not _trained(training, out, options, held):
             return 130
         if not test:
@@ -178,44 +134,18 @@ def train(config_path: Path, options: Options = Options()) -> int:
     return 0
 
 
-def _warn_of_few(config: Config, images: int) -> None:
-    """Say so where the epoch is chosen on so few images that chance decides: an error of more than a point at 95 %."""
-    if config.training.select == "best" and images and (error := math.sqrt(0.95 * 0.05 / images)) > 0.01:
-        print(
-            f"{images} validation images hardly tell epochs apart (one standard error at 95 % is "
-            f'{100 * error:.1f} points); raise data.validation, or set training.select = "last"',
-            flush=True,
-        )
-
-
 def _trained(training: Training, out: Path, options: Options, held: bool) -> bool:
     """Train, and write the weights; returns False where the run was interrupted."""
-    config, validate, checkpoint = training.config, training.validate, out / "checkpoint.npz"
+    checkpoint = out / "checkpoint.npz"
     if options.resume and checkpoint.exists():
         training.restore(checkpoint)
     if held and options.force:  # not before everything else has proved right
-        for name in _OURS:
+        for name in FILES:
             (out / name).unlink(missing_ok=True)
-    images, begun = len(training.data.labels), f", from {training.start.file}" if training.start else ""
-    print(
-        f"{config.name}: {config.network.structure} on {config.data.dataset}, {images} training and "
-        f"{len(validate.labels)} validation images, seed {config.training.seed}{begun}, into {out}",
-        flush=True,
-    )
-    _warn_of_few(config, len(validate.labels))
-    progress = TerminalProgress(
-        config.training.epochs, images, training.epoch * images + training.batch * training.presented
-    )
-    try:
-        finished = training.run(checkpoint, progress)
-    finally:
-        progress.close()
+    finished = trained(training, out)
     if not finished:
         print(f"interrupted in epoch {training.epoch + 1}; state saved in {checkpoint}, go on with --resume")
-        return False
-    write_weights(out / "weights.npz", config, training.best)
-    write_weights(out / "weights-last.npz", config, training.algorithm.parameters())
-    return True
+    return finished
 
 
 def _judged(training: Training, test: Dataset) -> tuple[dict, Responses]:

@@ -2,9 +2,9 @@
 
 Numba's own cache looks at the file of the kernel alone, by its time stamp; kernels here are built from several files,
 and inside a container all time stamps may be equal. So the machine code lies in a folder that is named by a digest of
-every source (but of app/ and data/, which hold no kernel and are used by none), of numba's version and of the number of
-lanes: after any change it is another folder. It is made when there is something to store. Where nothing can be written,
-or what is stored cannot be read, kernels are compiled anew.
+every source (but of app/, data/ and sklearn.py, which hold no kernel and are used by none), of numba's version and of
+the number of lanes: after any change it is another folder. It is made when there is something to store. Where nothing
+can be written, or what is stored cannot be read, kernels are compiled anew.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ LANES = 64 if binding.get_host_cpu_features().get("avx512bw", False) else 32
 _PACKAGE = Path(__file__).resolve().parent.parent
 # machine code that checks every index (NUMBA_BOUNDSCHECK=1) is kept apart, and neither removes the other's
 _PREFIX = "bounds-s4nn_ref-" if config.BOUNDSCHECK else "s4nn_ref-"
-WITHOUT_KERNELS = ("app", "data")
+WITHOUT_KERNELS = ("app", "data", "sklearn.py")
 
 
 @cache

@@ -13,6 +13,12 @@ _lock = threading.RLock()
 _owner: int | None = None  # the process that ran a kernel first
 
 
+def let_waiting_threads_sleep() -> None:
+    """To be called before the first kernel: numba's threads that wait sleep, and leave the cores of a busy machine to
+    those that work. The OpenMP library reads this when it starts; what the user has set stays."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+
 @contextmanager
 def running():
     """Run kernels inside. Raises RuntimeError in a process that was forked from one that had run kernels."""

@@ -103,6 +103,7 @@ class Progress:
     def batch(self, images: int, cost: float, accuracy: float) -> None: ...
     def end_epoch(self, row: dict) -> None: ...
     def warn(self, line: str) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -226,12 +227,16 @@ class Training:
 
     # ---------------------------------------------------------------------------------------------- checkpoints
 
-    def save(self, path: Path) -> None:
-        """Everything that decides how the run goes on. Raises InputError, and keeps the old file, on NaN weights."""
+    def save(self, path: Path | None) -> None:
+        """Everything that decides how the run goes on; to no file where path is None.
+
+        Raises InputError, and keeps the old file, on NaN weights.
+        """
         if not all(np.isfinite(array).all() for array in self.algorithm.state().values()):
-            raise InputError(
-                f"weights became NaN or infinite after epoch {self.epoch}; lower eta (the checkpoint before is kept)"
-            )
+            kept = " (the checkpoint before is kept)" if path else ""
+            raise InputError(f"weights became NaN or infinite after epoch {self.epoch}; lower eta{kept}")
+        if path is None:
+            return
         progress = {
             "epoch": self.epoch,
             "batch": self.batch,
@@ -262,8 +267,11 @@ class Training:
             "start": self.start and self.start.as_dict(),
         }
 
-    def run(self, path: Path, progress: Progress) -> bool:
-        """Train to the end, saving after every epoch; returns False where it was interrupted, its state saved."""
+    def run(self, path: Path | None, progress: Progress) -> bool:
+        """Train to the end, saving after every epoch; returns False where it was interrupted, its state saved.
+
+        path : of the checkpoint; None: the state is in this object alone, and another call goes on
+        """
         with deferred_interrupt() as stop:
             self.save(path)  # now, should the disk be full
             while self.epoch < self.config.training.epochs:
