@@ -1,17 +1,11 @@
 """The command `s4nn train`: from an experiment file to weights and a record in an output folder."""
 
 import math
-import os
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # not on Windows: folders are not held there
-    fcntl = None
-
+from s4nn_ref.app.folders import alone_in
 from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.progress import TerminalProgress, images_bar
 from s4nn_ref.app.record import environment, read_record, write_record
@@ -81,26 +75,6 @@ def _finished(out: Path, config: Config, limit: int | None, start: Start | None)
     return record
 
 
-@contextmanager
-def _alone_in(out: Path):
-    """Hold the output folder. Raises InputError where another process trains into it."""
-    out.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
-        yield
-        return
-    folder = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another process trains into {out}; wait for it, or use another --out") from None
-        except OSError as error:
-            raise InputError(f"cannot hold {out} for this process: {error.strerror}; use another --out") from None
-        yield
-    finally:
-        os.close(folder)
-
-
 def _judge(config: Config, parameters, train: Dataset, test: Dataset) -> tuple[dict, Responses]:
     """Metrics of one set of weights on the test set and on the training images, and the raw test responses."""
     network, metrics, responses = config.network_of(), {}, {}
@@ -150,7 +124,7 @@ def train(config_path: Path, options: Options = Options()) -> int:
     training = Training(config, learn.head(limit), validate, start)
     if test:
         check_fits(test, training.evaluated)
-    with _alone_in(out):
+    with alone_in(out):
         if not _trained(training, out, options, held):
             return 130
         if not test:
