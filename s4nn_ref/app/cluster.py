@@ -15,14 +15,6 @@ ATTEMPTS = 3  # at a run whose process is killed by somebody else
 _PATIENCE = 20  # seconds in which a scheduler answers
 
 
-def extra(name: str, *packages: str) -> None:
-    """Raise InputError where a package of an extra is not installed."""
-    from importlib.util import find_spec
-
-    if missing := [package for package in packages if find_spec(package) is None]:
-        raise InputError(f'{" and ".join(missing)} not installed; install what is needed: pip install "s4nn_ref[{name}]"')
-
-
 @dataclass
 class Watched:
     """What is known of a submitted run.
@@ -65,11 +57,10 @@ class Cluster:
     scheduler : address of an existing one, or its scheduler file; None: a local cluster
     Raises
     ------
-    InputError : dask.distributed is not installed, or no scheduler answers
+    InputError : no scheduler answers
     """
 
     def __init__(self, workers: int | None, scheduler: str | None):
-        extra("sweep", "distributed")
         self.workers, self.scheduler = workers, scheduler
         self.watched: dict[str, Watched] = {}
         self._news: queue.SimpleQueue = queue.SimpleQueue()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numba
 
-from s4nn_ref.app.cluster import Cluster, Watched, extra
+from s4nn_ref.app.cluster import Cluster, Watched
 from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.live import Live
 from s4nn_ref.app.record import read_record
@@ -68,7 +68,6 @@ class Run:
 
 def sweep(paths: list[Path], options: Options) -> int:
     """Run every experiment with every seed; returns the exit code: 0, 2 where a run failed, or 130."""
-    extra("sweep", "distributed")
     runs = _planned(paths, options)
     todo = [run for run in runs if not run.record]
     if todo:
