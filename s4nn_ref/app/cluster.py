@@ -22,15 +22,13 @@ class Watched:
     job   : as it was submitted last       attempts : how often it was interrupted by somebody else
     state : "waiting", "running", or as jobs.Outcome         host : where it runs, or ran
     rows  : of its finished epochs         since : when the last thing was heard of it, as time.monotonic
-    pid, worker : of the training process and of the worker   outcome : when it has ended
+    outcome : when it has ended
     """
 
     job: jobs.Job
     attempts: int = 0
     state: str = "waiting"
     host: str = ""
-    pid: int = 0
-    worker: int = 0
     rows: list[dict] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
     outcome: jobs.Outcome | None = None
@@ -40,7 +38,7 @@ class Watched:
             return
         self.since = time.monotonic()
         if "host" in event:
-            self.state, self.host, self.pid, self.worker = "running", event["host"], event["pid"], event["worker"]
+            self.state, self.host = "running", event["host"]
         else:
             self.rows[event["first"] :] = event["rows"]
 
@@ -76,7 +74,7 @@ class Cluster:
         if self.scheduler is None:
             # the memory is that of the training processes, which dask does not see
             self._local = LocalCluster(
-                n_workers=self.workers, threads_per_worker=1, memory_limit=None, dashboard_address=None,
+                n_workers=self.workers, threads_per_worker=1, memory_limit=None, dashboard_address=":0",
                 preload=["s4nn_ref.app.jobs"],
             )  # fmt: skip
             self._client = Client(self._local)

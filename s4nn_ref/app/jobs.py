@@ -133,7 +133,7 @@ def _wait_for(folder: Path, key: str) -> None:
 def _watch(process: subprocess.Popen, job: Job, worker, folder: Path) -> None:
     """Tell of every epoch, until the process ends; end it where nobody waits for it any more."""
     checkpoint, seen, told = folder / "checkpoint.npz", None, 0
-    worker.log_event(job.key, {"host": socket.gethostname(), "pid": process.pid, "worker": os.getpid()})
+    worker.log_event(job.key, {"host": socket.gethostname()})
     while process.poll() is None:
         time.sleep(_POLL)
         if _forgotten(worker, job.key):

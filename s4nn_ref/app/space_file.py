@@ -1,7 +1,7 @@
 """Space files: TOML, read into a `Space`.
 
-In [space] a list is a choice, and a table {low, high, log, step} a range. A choice between tables is one between sets
-of keys, which may hold ranges and choices again. A number in a key, as in `optimiser.eta.2`, is a place in a list.
+In [space] a list is a choice, and a table {low, high, log, step} a range. Tables [[space.NAME]] are a choice between
+sets of keys, which may hold ranges and choices again. A number in a key, as in `optimiser.eta.2`, is a place in a list.
 """
 
 import json
@@ -16,22 +16,31 @@ from s4nn_ref.settings import from_table
 _RANGE = {"low", "high", "log", "step"}
 
 
-def _dimensions(table: dict, prefix: tuple[str, ...], condition: str = "") -> list:
+def _dimensions(table: dict, prefix: tuple[str, ...] = (), condition: str = "") -> list:
     """Dimensions of a table of [space]. condition : says in names of which option they are"""
     found = []
     for key, value in table.items():
         path = (*prefix, key)
         name = ".".join(path) + condition
-        if isinstance(value, dict) and "low" in value and "high" in value:
+        tables = [isinstance(option, dict) for option in value] if isinstance(value, list) else [False]
+        if isinstance(value, dict) and "low" in value and "high" in value and len(path) > 1:
             found.append(_range(path, name, value))
         elif isinstance(value, dict):
             found += _dimensions(value, path, condition)
-        elif isinstance(value, list) and (len(path) > 1 or all(isinstance(option, dict) for option in value)):
+        elif not value and isinstance(value, list):
+            raise InputError(f"space.{name} = []: expected at least one option")
+        elif any(tables) and (not all(tables) or prefix):
+            raise InputError(f"space.{name}: sets of keys stand in [[space.NAME]], with the sections of their keys")
+        elif all(tables):
+            labels = _labels([_dimensions(option) for option in value])
+            options = [
+                Keys(_dimensions(option, (), f" ({label})")) for option, label in zip(value, labels, strict=True)
+            ]
+            found.append(Choice(path, name, labels, options))
+        elif not prefix:
+            raise InputError(f"space.{name} = {shown(value)}: expected the keys of a section, or [[space.NAME]] tables")
+        elif isinstance(value, list):
             found.append(_choice(path, name, value))
-        elif len(path) < 2:
-            raise InputError(
-                f"space.{name} = {shown(value)}: expected keys of the section, or a list of tables of them"
-            )
         else:
             found.append(Fixed(path, value))
     return found
@@ -49,26 +58,18 @@ def _range(path: tuple[str, ...], name: str, table: dict) -> Range:
     return Range(path, name, low, high, bool(log), step)
 
 
-def _choice(path: tuple[str, ...], name: str, options: list):
-    tables = [isinstance(option, dict) for option in options]
-    if not options or any(tables) != all(tables):
-        raise InputError(f"space.{name} = {shown(options)}: expected options, all of them tables or none")
-    if all(tables):
-        labels = _labels(options)
-        options = [Keys(_dimensions(o, path, f" ({label})")) for o, label in zip(options, labels, strict=True)]
-    else:
-        labels = [o if isinstance(o, bool | int | float | str) else json.dumps(o) for o in options]
+def _choice(path: tuple[str, ...], name: str, options: list) -> Choice:
+    labels = [o if isinstance(o, bool | int | float | str) else json.dumps(o) for o in options]
     if len({str(label) for label in labels}) < len(labels):
-        raise InputError(f"space.{name}: two options are alike, {shown(labels)}; remove one")
+        raise InputError(f"space.{name} = {shown(options)}: two options are alike; remove one")
     return Choice(path, name, labels, options)
 
 
-def _labels(options: list[dict]) -> list[str]:
-    """What sets of keys are called: by their words and numbers, and where that is not enough by their place too."""
-    labels = [", ".join(f"{k} {v}" for k, v in option.items() if not isinstance(v, list | dict)) for option in options]
-    return [
-        f"{label} #{i}".strip() if labels.count(label) > 1 or not label else label for i, label in enumerate(labels)
-    ]
+def _labels(options: list[list]) -> list[str]:
+    """What sets of keys are called: by what is fixed in them, and where that is not enough by their place too."""
+    labels = [", ".join(f"{d.path[-1]} {d.value}" for d in option if isinstance(d, Fixed)) for option in options]
+    alone = [label and labels.count(label) == 1 for label in labels]
+    return [label if alone[i] else f"{label} #{i}".strip() for i, label in enumerate(labels)]
 
 
 def read_space(path: Path) -> Space:
@@ -101,7 +102,7 @@ def _space(table: dict, path: Path) -> Space:
         raise InputError(f"objectives = {shown(list(settings.objectives))}: expected some of {', '.join(OBJECTIVES)}")
     if settings.pruner not in ("auto", "none") and len(settings.objectives) > 1:
         raise InputError(f'pruner = "{settings.pruner}": with several objectives only rungs end trials; remove the key')
-    dimensions = _dimensions(space, ())
+    dimensions = _dimensions(space)
     if all(rung.epochs != "experiment" for rung in ladder) and _names(dimensions, ("training", "epochs")):
         raise InputError("space.training.epochs: every rung has epochs of its own; remove them from one, or this key")
     source = json.dumps({key: value for key, value in table.items() if key != "trials"}, sort_keys=True)

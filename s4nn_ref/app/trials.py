@@ -49,7 +49,8 @@ def write_table(path: Path, results: list[Result], rungs: list[Rung]) -> None:
     keys = list(dict.fromkeys(key for config in flat for key in config))
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["trial", "rung", "limit", "epochs", "seeds", "state", "reason", *OBJECTIVES, "drawn", "curves", *keys])
+    budget = ("limit", "epochs", "seeds")
+    rows.writerow(["trial", "rung", *budget, "state", "reason", *OBJECTIVES, "drawn", "curves", *keys])
     for result, config in zip(results, flat, strict=True):
         rung = rungs[result.rung]
         epochs = config.get("training.epochs", "") if rung.epochs == "experiment" else rung.epochs
