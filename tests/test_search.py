@@ -146,7 +146,10 @@ def test_an_interrupted_search_draws_what_it_would_have_drawn(space_of, tmp_path
     straight = params_of(Journal(space, tmp_path / "a"), 5)
     assert len({json.dumps(params) for params in straight}) == 5
     parts = params_of(Journal(space, tmp_path / "b"), 2)
-    trial, values = next(Journal(space, tmp_path / "b").trials(5))  # begun, and the process dies
+    trial, values = next(Journal(space, tmp_path / "b").trials(5))  # begun, and the process dies while it writes
+    with (tmp_path / "b" / "journal.log").open("a") as file:
+        file.write('{"op_code":')
+    (tmp_path / "b" / "journal.log.lock").symlink_to("journal.log")
     again, same = next(Journal(space, tmp_path / "b").trials(5))
     assert (again.number, again.params, same) == (trial.number, trial.params, values)
     assert parts + params_of(Journal(space, tmp_path / "b"), 5) == straight
@@ -223,11 +226,8 @@ def test_a_search_climbs_its_rungs_and_goes_on(scheduler, data_dir, tiny_toml, t
     assert [row["rung"] for row in rows] == ["0", "0", "0", "1", "1"]
     assert {row["state"] for row in rows} == {"complete"}
     assert [(row["limit"], row["epochs"], row["seeds"]) for row in rows[2:4]] == [("60", "1", "1"), ("96", "2", "2")]
-    best = sorted(rows[:3], key=lambda row: float(row["accuracy"]))[1:]
-    assert {row["trial"] for row in rows[3:]} <= {row["trial"] for row in rows[:3]}
-    assert sum(float(r["accuracy"]) for r in best) == sum(
-        float(r["accuracy"]) for r in rows[:3] if r["trial"] in {row["trial"] for row in rows[3:]}
-    )
+    ranked = sorted((float(row["accuracy"]) for row in rows[:3]), reverse=True)
+    assert sorted(float(rows[int(row["trial"])]["accuracy"]) for row in rows[3:]) == sorted(ranked[:2])
     assert [len(seed) for seed in json.loads(rows[4]["curves"])] == [2, 2]
     # the whole experiment is in the table, and a trial is a run that anybody can repeat
     assert json.loads(rows[3]["optimiser.eta"])[1:] == [0.2, 0.02]
@@ -246,11 +246,11 @@ def test_a_search_climbs_its_rungs_and_goes_on(scheduler, data_dir, tiny_toml, t
     assert "rung 1 (96 images, epochs: 2, seeds: 2): 2 complete" in text and "best trial, rung 1" in text
     assert (out / "pareto.png").stat().st_size > 10_000 and (out / "summary.md").read_text().strip() in text
     # more trials: those that are done stay
-    code, text, _ = s4nn(*command, "--trials", 5)
+    code, text, _ = s4nn(*command, "--trials", 4)
     assert code == 0
     more = rows_of(out)
-    assert len([row for row in more if row["rung"] == "0"]) == 5 and more[:3] == rows[:3]
-    assert "rung 0 trial 2" not in text and "rung 0 trial 4: complete" in text
+    assert len([row for row in more if row["rung"] == "0"]) == 4 and more[:3] == rows[:3]
+    assert "rung 0 trial 2" not in text and "rung 0 trial 3: complete" in text
 
 
 def test_impossible_trials_are_counted_and_hopeless_searches_end(scheduler, data_dir, tiny_toml, tmp_path, s4nn):

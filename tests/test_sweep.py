@@ -148,7 +148,7 @@ def test_a_run_that_fails_does_not_stop_the_others(scheduler, experiment, data, 
     both = ("sweep", tmp_path / "wild.toml", experiment, "--data", data, "--out", tmp_path / "runs")
     code, out, err = s4nn(*both, "--epochs", 1, "--scheduler", scheduler)
     assert code == 2
-    assert "| wild       | 0 " in out and "| tiny       | 1 " in out
+    assert "| wild       | 0 of 1 " in out and "| tiny       | 1 " in out
     assert err.count("\n") == 1 and "wild/seed0 failed: s4nn: weights became NaN" in err
 
 
@@ -156,10 +156,10 @@ def test_ctrl_c_loses_nothing(experiment, data, undisturbed, tmp_path):
     """The whole command, on a cluster of its own."""
     sweep = ["sweep", experiment, "--data", data, "--out", tmp_path, "--epochs", EPOCHS, "--threads", 1]
     command = [sys.executable, "-m", "s4nn_ref", *(str(a) for a in sweep)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     for line in process.stdout:
         if "epoch   2/" in line:
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of its processes
             break
     rest = process.stdout.read()
     assert process.wait() == 130, rest

@@ -1,5 +1,6 @@
 """A dask.distributed cluster that trains: a local one, or any existing one. The client's side of jobs.py."""
 
+import logging
 import os
 import queue
 import secrets
@@ -65,10 +66,12 @@ class Cluster:
         self._futures: dict[str, object] = {}
 
     def __enter__(self) -> "Cluster":
-        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")  # what matters is told by the table
+        # what matters is told by the table
+        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")  # read by workers too
         import dask
         from distributed import Client, LocalCluster
 
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         dask.config.set({"distributed.scheduler.worker-saturation": 1.0})  # a run waits for any worker that is free
         self._local = None
         if self.scheduler is None:

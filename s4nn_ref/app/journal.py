@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from s4nn_ref.app.space import OBJECTIVES, Space
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 
 _STATES = {
     "complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "infeasible": TrialState.FAIL,
@@ -50,6 +51,7 @@ class Journal:
         logging.getLogger("optuna").setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module="optuna")  # of which sense an importance has, see there
         self.space, path = space, folder / "journal.log"
+        _mend(path)
         storage = JournalStorage(JournalFileBackend(str(path)))  # locked by a link, which NFS has too
         directions = ["maximize" if OBJECTIVES[name][0] else "minimize" for name in space.settings.objectives]
         self.studies = [
@@ -143,3 +145,11 @@ class Journal:
                 shares = {}
             found[name] = {key: float(share) for key, share in shares.items()}
         return found
+
+
+def _mend(path: Path) -> None:
+    """Remove what a process that was killed while it wrote has left: half a line at the end, and a lock."""
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    content = path.read_bytes() if path.exists() else b""
+    if not content.endswith(b"\n") and content:
+        write_atomically(path, content[: content.rfind(b"\n") + 1])

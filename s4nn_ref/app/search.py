@@ -69,10 +69,11 @@ def search(path: Path, options: Options) -> int:
         if stop["set"]:
             print("interrupted; every run has saved its state, the same command goes on")
             return 130
-        trials.plot(out / "pareto.png", results)
+        if any(result.state == "complete" for result in results):
+            trials.plot(out / "pareto.png", results)
         text = trials.summary(results, space.rungs, space.settings.objectives, journal.importance())
         (out / "summary.md").write_text(f"{text}\n", "utf-8")
-    print(f"{text}\n\n{out}: trials.csv, pareto.png, summary.md")
+    print(f"{text}\n\nin {out}: trials.csv, summary.md, pareto.png")
     return 0
 
 
@@ -109,7 +110,8 @@ class _Ladder:
             for key in self.cluster.news(_EVERY) if self.active else ():
                 if key in self.active:
                     self._hear(self.active[key], rung)
-            self.live.draw(self._lines(rung))
+            if self.live.redraws:
+                self.live.draw(self._lines(rung))
         self.live.draw([])
 
     def _drawn(self, most: int) -> Iterator[_Trial]:

@@ -183,16 +183,18 @@ def summary(runs: list[Run]) -> str:
     head = ["experiment", "runs", "validation", "test (strict)", "test (first spike)", "decision time", "MRN", "best"]
     table = [head]
     for name in dict.fromkeys(run.config.name for run in runs):
-        ours = [run for run in runs if run.config.name == name and run.state == "finished"]
+        asked = [run for run in runs if run.config.name == name]
+        ours = [run for run in asked if run.state == "finished"]
+        count = str(len(ours)) if len(ours) == len(asked) else f"{len(ours)} of {len(asked)}"
         if not ours:
-            table.append([name, "0", *"------"])
+            table.append([name, count, *"------"])
             continue
         tests = [run.record["selected"]["test"] if run.record else {} for run in ours]
         validated = [run.validation() for run in ours]
         metrics = [test or found for test, found in zip(tests, validated, strict=True)]
         best = max(ours, key=lambda run: run.validation().get("accuracy_strict", -1))
         table.append([
-            name, str(len(ours)),
+            name, count,
             _spread([v.get("accuracy_strict") for v in validated], 100, 2),
             _spread([t.get("accuracy_strict") for t in tests], 100, 2),
             _spread([t.get("accuracy_first_spike") for t in tests], 100, 2),

@@ -71,8 +71,8 @@ def _cell(value) -> str:
 
 
 def plot(path: Path, results: list[Result]) -> None:
-    """Accuracy of all complete trials over decision time and over MRN, a colour for each rung, the Pareto front of the
-    highest one joined."""
+    """Accuracy of the complete trials, of which there are some, over decision time and over MRN; the highest rung in
+    colour, its Pareto front joined."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 3.2), layout="constrained")
