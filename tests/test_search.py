@@ -264,9 +264,10 @@ def test_impossible_trials_are_counted_and_hopeless_searches_end(scheduler, data
     rows = rows_of(tmp_path / "out")
     assert [row["state"] for row in rows] == ["infeasible"] * 4
     assert all("unknown key learning.gamma" in row["reason"] for row in rows)
+    assert json.loads(rows[0]["drawn"]) == {"learning.gamma": 1, "network.structure": "8C3-P2-8C3-P2-10"}
     (tmp_path / "space.toml").write_text('base = "tiny"\ntrials = 9\n[space]\noptimiser.eta = [0.1, 0.2]\n')
     search = ("search", tmp_path / "space.toml", "--out", tmp_path / "none", "--scheduler", scheduler, "--data")
-    assert_refused((*s4nn(*search, tmp_path)[:1], "", s4nn(*search, tmp_path)[2]), "trials failed", "tiny")
+    assert_refused(s4nn(*search, tmp_path), "the first 3 trials failed", "tiny", "another --out")
 
 
 def test_the_shipped_space_is_one(monkeypatch):

@@ -198,7 +198,7 @@ def test_usage_errors_are_one_line(experiment, tmp_path, s4nn, monkeypatch):
     for seeds in ("4-0", "a", "", "1,1", "-1"):
         assert_refused(s4nn(*sweep, f"--seeds={seeds}"), "--seeds")
     (tmp_path / "tiny.toml").write_text(TINY)
-    assert_refused(s4nn(*sweep, tmp_path / "tiny.toml"), "two experiments are called tiny")
+    assert_refused(s4nn("sweep", experiment, tmp_path / "tiny.toml"), "two experiments are called tiny")
     assert_refused(s4nn("sweep", tmp_path / "none.toml"), "none.toml")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert_refused(s4nn(*sweep), 'pip install "s4nn_ref[sweep]"')

@@ -192,7 +192,9 @@ class _Ladder:
         self.complete, self.failed = self.complete or state == "complete", self.failed + (state == "failed")
         if self.failed >= _HOPELESS and not self.complete:
             self.cluster.stop(list(self.active))
-            raise InputError(f"the first {self.failed} trials failed, so the search ends; the last: {reason}")
+            raise InputError(
+                f"the first {self.failed} trials failed, begin anew with another --out; the last: {reason}"
+            )
 
     def _lines(self, rung: int) -> list[str]:
         """The table of what runs."""

@@ -43,8 +43,9 @@ def climbers(results: list[Result], keep: float, objectives: Sequence[str]) -> l
 
 
 def write_table(path: Path, results: list[Result], rungs: list[Rung]) -> None:
-    """A CSV file, a line for each trial in each rung: its budget, its end, values of all objectives, what was drawn,
-    its curves (JSON: per seed a list of epochs, each a list of journal.CURVE), and every key of its experiment."""
+    """A CSV file, a line for each trial in each rung: its budget, its end, values of all objectives, what was drawn
+    where that is no experiment, its curves (per seed a list of epochs, each a list of journal.CURVE), and every key of
+    its experiment."""
     flat = [{f"{s}.{k}": v for s, keys in r.config.items() if s != "name" for k, v in keys.items()} for r in results]
     keys = list(dict.fromkeys(key for config in flat for key in config))
     text = io.StringIO()
@@ -55,9 +56,10 @@ def write_table(path: Path, results: list[Result], rungs: list[Rung]) -> None:
         rung = rungs[result.rung]
         epochs = config.get("training.epochs", "") if rung.epochs == "experiment" else rung.epochs
         values = [f"{result.values[name]:.6g}" if name in result.values else "" for name in OBJECTIVES]
+        drawn = "" if config else _json(result.params)
         rows.writerow([
             result.number, result.rung, rung.limit, epochs, rung.seeds, result.state, result.reason, *values,
-            _json(result.params), _json(result.curves), *(_cell(config.get(key, "")) for key in keys),
+            drawn, _json(result.curves), *(_cell(config.get(key, "")) for key in keys),
         ])  # fmt: skip
     write_atomically(path, text.getvalue().encode())
 
