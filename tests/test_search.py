@@ -114,6 +114,8 @@ def test_keys_that_exclude_each_other_are_told(space_of):
         ('["same", "valid"]', "[{a = 1}, {a = 2}]", "[[space.NAME]]"),
         ("high = 80}", "high = 5}", "low <= high"),
         ("high = 80}", 'high = "x"}', "expected numbers"),
+        ("high = 80}", "high = inf}", "expected numbers"),
+        ("high = 80}", "high = 80, step = 0.5}", "whole one between whole numbers"),
         ("high = 80}", "high = 80, steps = 2}", "unknown key steps of a range"),
         ("{low = 4, high = 32, log = true}", "{low = 0, high = 32, log = true}", "with log, 0 < low"),
         ("[space]", "[space]\nbatch = 3", "space.batch = 3"),

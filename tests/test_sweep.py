@@ -94,6 +94,13 @@ def test_what_is_lost_costs_no_bit(killed, scheduler, experiment, data, undistur
     assert_same_run(out, undisturbed)
 
 
+def test_a_run_is_tried_as_long_as_it_comes_on():
+    run = clusters.Watched(job=None)
+    assert [run.interrupted() for _ in range(2)] == [True, True]
+    run.hear({"rows": [{}], "first": 0})
+    assert [run.interrupted() for _ in range(3)] == [True, True, False]
+
+
 def test_a_run_is_stopped_and_goes_on(scheduler, experiment, data, undisturbed, tmp_path):
     out = tmp_path / "run"
     arguments = [experiment, "--data", data, "--out", out, "--epochs", EPOCHS, "--threads", 1, "--resume"]

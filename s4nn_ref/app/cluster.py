@@ -12,7 +12,7 @@ from pathlib import Path
 from s4nn_ref.app import jobs
 from s4nn_ref.errors import InputError
 
-ATTEMPTS = 3  # at a run whose process is killed by somebody else
+ATTEMPTS = 3  # at an epoch in which the process is killed by somebody else
 _PATIENCE = 20  # seconds in which a scheduler answers
 
 
@@ -20,13 +20,16 @@ _PATIENCE = 20  # seconds in which a scheduler answers
 class Watched:
     """What is known of a submitted run.
 
-    job   : as it was submitted last       attempts : how often it was interrupted by somebody else
+    job   : as it was submitted last       submitted : how often before   reached : the epoch from which it was
+    attempts : how often it was interrupted by somebody else without a new epoch
     state : "waiting", "running", or as jobs.Outcome         host : where it runs, or ran
     rows  : of its finished epochs         since : when the last thing was heard of it, as time.monotonic
     outcome : when it has ended
     """
 
     job: jobs.Job
+    submitted: int = 0
+    reached: int = 0
     attempts: int = 0
     state: str = "waiting"
     host: str = ""
@@ -42,6 +45,12 @@ class Watched:
             self.state, self.host = "running", event["host"]
         else:
             self.rows[event["first"] :] = event["rows"]
+
+    def interrupted(self) -> bool:
+        """Whether to submit it again."""
+        self.attempts = 1 if len(self.rows) > self.reached else self.attempts + 1
+        self.submitted, self.reached, self.state = self.submitted + 1, len(self.rows), "waiting"
+        return self.attempts < ATTEMPTS
 
     def end(self, outcome: jobs.Outcome) -> None:
         self.state, self.outcome, self.rows = outcome.state, outcome, outcome.history or self.rows
@@ -64,6 +73,7 @@ class Cluster:
         self.watched: dict[str, Watched] = {}
         self._news: queue.SimpleQueue = queue.SimpleQueue()
         self._futures: dict[str, object] = {}
+        self._stopped: set[str] = set()
 
     def __enter__(self) -> "Cluster":
         # what matters is told by the table
@@ -113,6 +123,7 @@ class Cluster:
 
     def stop(self, keys: list[str]) -> None:
         """Let these runs save their state and end; they are heard of when they have."""
+        self._stopped |= set(keys)
         names = [self.watched[key].job.key for key in keys]
         self._client.run(jobs.stop, names, on_error="ignore")
         for key in keys:
@@ -138,12 +149,15 @@ class Cluster:
             return
         outcome = self._outcome(self._futures.pop(key))
         self._client.unsubscribe_topic(watched.job.key)
-        if outcome.state == "interrupted" and watched.attempts + 1 < ATTEMPTS:
-            watched.attempts, watched.state = watched.attempts + 1, "waiting"
-            watched.job = replace(watched.job, key=f"{key}-{watched.attempts}")
+        if outcome.state != "interrupted":
+            watched.end(outcome)
+        elif key in self._stopped:
+            watched.end(replace(outcome, state="stopped"))
+        elif watched.interrupted():
+            watched.job = replace(watched.job, key=f"{key}-{watched.submitted}")
             self._start(key)
         else:
-            watched.end(replace(outcome, state="failed") if outcome.state == "interrupted" else outcome)
+            watched.end(replace(outcome, state="failed"))
 
     def _outcome(self, future) -> jobs.Outcome:
         """What a finished task returned, or what became of it."""
@@ -157,7 +171,7 @@ class Cluster:
             raise InputError(f"the scheduler {self.scheduler or ''} is gone; start it, and give the same command again")
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return jobs.Outcome("failed", "its worker was lost again and again; perhaps the machine's memory is full")
+            return jobs.Outcome("interrupted", "its worker was lost again and again; perhaps its memory was full")
         return jobs.Outcome("failed", f"the worker could not start it: {type(error).__name__}: {error}")
 
 

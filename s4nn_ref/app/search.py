@@ -186,7 +186,7 @@ class _Ladder:
         last = rung == len(self.space.rungs) - 1
         if state == "pruned" or (state == "complete" and not last):
             shutil.rmtree(self._folder(trial, rung), ignore_errors=True)
-        if not self.live.redraws or state == "failed":
+        if not self.live.redraws or state in ("failed", "infeasible"):
             accuracy = f"accuracy {100 * values['accuracy']:.2f} %" if values else reason
             self.live.say(f"rung {rung} trial {trial.number}: {state}, {accuracy}")
         self.complete, self.failed = self.complete or state == "complete", self.failed + (state == "failed")

@@ -8,7 +8,6 @@ from typing import Literal
 
 from s4nn_ref.config import Config, config_of_dict
 from s4nn_ref.errors import InputError, shown
-from s4nn_ref.structure import parse_structure
 
 # of the selected epoch's validation metrics; whether more is better
 OBJECTIVES = {
@@ -129,24 +128,19 @@ def _drawn(dimensions: list, trial) -> Iterator[tuple[tuple[str, ...], object]]:
 
 
 def _put(tables: dict, path: tuple[str, ...], value) -> None:
-    """Set one place of a list, e.g. ("optimiser", "eta", "2"); one value for all layers, or none, becomes a list."""
+    """Set one place of a list, e.g. ("optimiser", "eta", "2"); one value for all layers, or "auto", becomes a list."""
     section, key, *places = path
-    current = tables.get(section, {}).get(key)
-    if isinstance(current, int | float):
-        n = tables["network"]
-        specs = parse_structure(n["structure"], tuple(n.get("input_shape", (28, 28, 1))), n.get("padding", "valid"))
-        current = [current] * sum(spec.geometry is not None for spec in specs)
-    elif not isinstance(current, list):
-        current = json.loads(json.dumps(config_of_dict(tables).as_dict()))[section].get(key)
-    target = tables.setdefault(section, {})[key] = current
+    target = tables.get(section, {}).get(key)
+    if not isinstance(target, list):
+        target = json.loads(json.dumps(config_of_dict(tables).as_dict())).get(section, {}).get(key)
+        tables.setdefault(section, {})[key] = target
     for place in places[:-1]:
-        target = _at(target, place, path) and target[int(place)]
-    _at(target, places[-1], path)
-    target[int(places[-1])] = value
+        target = target[_index(target, place, path)]
+    target[_index(target, places[-1], path)] = value
 
 
-def _at(values, place: str, path: tuple[str, ...]) -> bool:
-    """True. Raises InputError where a list has no such place."""
-    if not isinstance(values, list) or not place.isdigit() or int(place) >= len(values):
+def _index(values, place: str, path: tuple[str, ...]) -> int:
+    """The place as a number. Raises InputError where these values have none such."""
+    if not isinstance(values, list) or not place.isdecimal() or int(place) >= len(values):
         raise InputError(f"{'.'.join(path)}: there is no place {place} in {shown(values)}; places count from 0")
-    return True
+    return int(place)

@@ -5,6 +5,7 @@ sets of keys, which may hold ranges and choices again. A number in a key, as in 
 """
 
 import json
+import math
 import tomllib
 from pathlib import Path
 
@@ -48,19 +49,21 @@ def _dimensions(table: dict, prefix: tuple[str, ...] = (), condition: str = "") 
 
 def _range(path: tuple[str, ...], name: str, table: dict) -> Range:
     low, high, log, step = (table.get(key) for key in ("low", "high", "log", "step"))
-    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (low, high, step or 1))
+    given = (low, high) if step is None else (low, high, step)
+    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in given)
     if unknown := set(table) - _RANGE:
         raise InputError(f"space.{name}: unknown key {unknown.pop()} of a range; known: low, high, log, step")
     if not numbers or not low <= high or log not in (None, True, False) or (log and (low <= 0 or step)):
         raise InputError(f"space.{name} = {shown(table)}: expected numbers low <= high; with log, 0 < low and no step")
-    if step is not None and step <= 0:
-        raise InputError(f"space.{name}.step = {step}: expected a value > 0")
+    whole = isinstance(low, int) and isinstance(high, int)
+    if step is not None and (step <= 0 or (whole and not isinstance(step, int))):
+        raise InputError(f"space.{name}.step = {step}: expected a value > 0, a whole one between whole numbers")
     return Range(path, name, low, high, bool(log), step)
 
 
 def _choice(path: tuple[str, ...], name: str, options: list) -> Choice:
     labels = [o if isinstance(o, bool | int | float | str) else json.dumps(o) for o in options]
-    if len({str(label) for label in labels}) < len(labels):
+    if len(set(labels)) < len(labels):
         raise InputError(f"space.{name} = {shown(options)}: two options are alike; remove one")
     return Choice(path, name, labels, options)
 
