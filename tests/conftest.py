@@ -17,6 +17,7 @@ from s4nn_ref.app.cli import main
 from s4nn_ref.app.record import read_record
 from s4nn_ref.data.glyphs import make_glyphs
 from s4nn_ref.data.idx import FILES
+from s4nn_ref.kernels.compile import folder
 
 TARGETS = 'loss = "relative-targets"\nlam = 30\nhinge = true'
 TINY = f"""
@@ -179,6 +180,18 @@ def s4nn(capsys):
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def scheduler():
+    """The address of a cluster of two workers, whose runs find the kernels that are compiled here."""
+    pytest.importorskip("distributed", reason="the extra s4nn_ref[sweep] is not installed: no test of clusters")
+    from distributed import LocalCluster
+
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder().parent))
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
+    with LocalCluster(n_workers=2, threads_per_worker=1, memory_limit=None, dashboard_address=":0") as cluster:
+        yield cluster.scheduler_address
 
 
 @pytest.fixture(scope="session")

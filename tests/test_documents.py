@@ -176,8 +176,8 @@ def test_results_are_those_of_the_records(script):
 
 
 def blocks(language):
-    """But for those of docs/data.md, which tests/test_own_data.py runs, and of docs/python.md, which tests/test_python.py
-    and tests/test_sklearn.py run."""
+    """But for those of docs/data.md, which test_own_data.py runs, and of docs/python.md, for test_python.py and
+    test_sklearn.py."""
     texts = text_of(path for path in DOCUMENTS if path.name not in ("data.md", "python.md"))
     return re.findall(rf"```{language}\n(.*?)```", texts, re.S)
 

@@ -11,7 +11,8 @@ import pytest
 from conftest import TINY, assert_refused, online_toml
 from PIL import Image
 
-from s4nn_ref.app import run, storage
+from s4nn_ref.app import storage
+from s4nn_ref.app.folders import alone_in
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.data.pictures import read_image
 from s4nn_ref.errors import InputError
@@ -71,7 +72,7 @@ def test_a_folder_that_cannot_be_made_is_named(tiny_toml, data_dir, s4nn):
 def test_two_processes_do_not_train_into_one_folder(tiny_toml, data_dir, tmp_path, s4nn):
     pytest.importorskip("fcntl")
     train = ("train", tiny_toml, "--data", data_dir, "--out", tmp_path / "run", "--epochs", 1)
-    with run.alone_in(tmp_path / "run"):
+    with alone_in(tmp_path / "run"):
         assert_refused(s4nn(*train), "another process trains into")
     assert s4nn(*train)[0] == 0
 

@@ -27,7 +27,7 @@ class Settings:
     gamma: float = field(default=10.0, metadata={"least": 0})
     hinge: bool = True
     beta: float = field(default=100.0, metadata={"above": 0})
-    silence: float = field(default=1.0, metadata={"least": 0})
+    silence: float = field(default=0.0, metadata={"least": 0})
 
 
 class Algorithm(ContinuousAlgorithm):

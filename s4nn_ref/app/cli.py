@@ -79,6 +79,15 @@ def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
+def _seeds(text: str) -> tuple[int, ...]:
+    """Seeds from "0-4" or "0-2,5", each once."""
+    ranges = [part.partition("-") for part in text.split(",")]
+    seeds = tuple(seed for first, _, last in ranges for seed in range(int(first), int(last or first) + 1))
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError
+    return seeds
+
+
 def set_threads(threads: int | None) -> None:
     """Use this many threads; InputError if numba has fewer."""
     import numba
@@ -234,6 +243,32 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+def _check_installed(extra: str, *packages: str) -> None:
+    """Raise InputError where a package of an extra is not there."""
+    from importlib.util import find_spec
+
+    if missing := [package for package in packages if find_spec(package) is None]:
+        raise InputError(f'{" and ".join(missing)} not installed; get what is missing: pip install "s4nn_ref[{extra}]"')
+
+
+def run_sweep(args) -> int:
+    from dataclasses import fields
+
+    _check_installed("sweep", "distributed")
+    from s4nn_ref.app.sweep import Options, sweep
+
+    return sweep(args.configs, Options(**{f.name: getattr(args, f.name) for f in fields(Options)}))
+
+
+def run_search(args) -> int:
+    from dataclasses import fields
+
+    _check_installed("sweep", "distributed", "optuna")
+    from s4nn_ref.app.search import Options, search
+
+    return search(args.space, Options(**{f.name: getattr(args, f.name) for f in fields(Options)}))
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
@@ -298,6 +333,56 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from a trained network of the same structure")
     p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped (or start)")
     p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")
+
+    def add_cluster(p, runs):
+        p.add_argument("--workers", type=_whole_number, metavar="N", help=f"{runs} at a time (default: as many as fit)")
+        p.add_argument(
+            "--threads", type=_whole_number, metavar="N", help="CPU threads of each run (default: cores / workers)"
+        )
+        p.add_argument(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="an existing dask cluster, tcp://HOST:PORT or its scheduler file (default: this machine)",
+        )
+
+    p = command(
+        "sweep",
+        run_sweep,
+        "train experiments with several seeds each, on this machine or on a cluster",
+        "Each run is a process of `s4nn train --resume` into DIR/EXPERIMENT/seedN; train.log there holds what it\n"
+        "prints. Runs that have a record are not repeated. Ctrl-C lets all save their state, and the same command\n"
+        "goes on. A run that fails does not stop the others; the exit code is then 2.\n"
+        "On a cluster (docs/sweep.md) all nodes share DIR and find the data set. Needs the extra s4nn_ref[sweep].\n\n"
+        "  s4nn sweep experiments/mnist.toml experiments/mnist-plus.toml --seeds 0-4\n"
+        "  s4nn sweep experiments/mnist.toml --seeds 0-9 --scheduler tcp://node1:8786 --threads 4",
+    )
+    p.add_argument("configs", type=Path, nargs="+", metavar="CONFIG.toml", help="experiments")
+    p.add_argument("--seeds", type=_seeds, default=(0,), metavar="LIST", help="such as 0-4 or 0,2,7-9 (default: 0)")
+    add_data(p)
+    p.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="output folder (default: runs)")
+    p.add_argument("--epochs", type=int, metavar="N", help="train this many epochs")
+    p.add_argument("--limit", type=_whole_number, metavar="N", help="use only the first N training images")
+    p.add_argument(
+        "--no-test", action="store_true", help="leave the test set unread; without this, a second call reads it"
+    )
+    add_cluster(p, "runs")
+
+    p = command(
+        "search",
+        run_search,
+        "search a space of experiments, on this machine or on a cluster",
+        "SPACE.toml names a base experiment, ranges and choices over any of its keys, budgets and objectives\n"
+        "(docs/sweep.md). Trials are compared by validation images; the test set is never read. DIR then holds\n"
+        "trials.csv (every trial, its whole experiment and its curve), pareto.png, summary.md and the runs of the\n"
+        "trials that came to the end. Ctrl-C loses nothing: the same command goes on, with more --trials too.\n"
+        "Needs the extra s4nn_ref[sweep].\n\n"
+        "  s4nn search experiments/search/mnist.toml --trials 40",
+    )
+    p.add_argument("space", type=Path, metavar="SPACE.toml", help="a space, e.g. experiments/search/mnist.toml")
+    p.add_argument("--trials", type=_whole_number, metavar="N", help="trials in all (default: as SPACE says)")
+    add_data(p)
+    p.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: runs/search/SPACE)")
+    add_cluster(p, "runs")
 
     p = command("evaluate", run_evaluate, "metrics of a trained network on a data set")
     p.add_argument("weights", type=Path, metavar="WEIGHTS", help=trained)
@@ -390,7 +475,11 @@ def parser() -> argparse.ArgumentParser:
 def _writes(args) -> bool:
     """Whether a command leaves files, which are worth more than what it prints."""
     fetches = args.command == "data" and args.action == "fetch"
-    return fetches or args.command in ("train", "import") or (args.command == "predict" and args.plot is not None)
+    return (
+        fetches
+        or args.command in ("train", "sweep", "search", "import")
+        or (args.command == "predict" and args.plot is not None)
+    )
 
 
 def _code(argv: list[str] | None, output: Stream) -> int:

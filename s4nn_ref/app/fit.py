@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from s4nn_ref.app import shipped
+from s4nn_ref.app.folders import alone_in
 from s4nn_ref.app.keywords import config_with
 from s4nn_ref.app.model import Model, labels_of
-from s4nn_ref.app.run import alone_in, holds_a_run, start_from, trained
+from s4nn_ref.app.run import holds_a_run, start_from, trained
 from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import Config, read_tables
 from s4nn_ref.data.dataset import Dataset

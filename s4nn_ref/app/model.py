@@ -152,7 +152,7 @@ def _rebuilt(tables: dict, parameters: np.ndarray, history: list[dict]) -> Model
 
 
 def load(path) -> Model:
-    """A network out of a weights file of `Model.save`, `s4nn train` or `s4nn import`, or by its name one that is shipped.
+    """A network out of a weights file of `Model.save`, `s4nn train` or `s4nn import`; or a shipped one, by its name.
 
     Raises InputError on a file that is missing, incomplete or of another kind.
 

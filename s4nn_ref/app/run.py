@@ -1,14 +1,7 @@
 """A training run, from the command line or from Python: its start, its folder, what it prints and leaves."""
 
 import math
-import os
-from contextlib import contextmanager
 from pathlib import Path
-
-try:
-    import fcntl
-except ImportError:  # not on Windows: folders are not held there
-    fcntl = None
 
 from s4nn_ref.app.progress import TerminalProgress
 from s4nn_ref.app.storage import write_weights
@@ -41,26 +34,6 @@ def start_from(network: Network, config: Config, name: str, file: str) -> Start:
             "they must be the same"
         )
     return Start(network.parameters.copy(), file)
-
-
-@contextmanager
-def alone_in(out: Path):
-    """Hold the output folder. Raises InputError where another process trains into it."""
-    out.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
-        yield
-        return
-    folder = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another process trains into {out}; wait for it, or use another --out") from None
-        except OSError as error:
-            raise InputError(f"cannot hold {out} for this process: {error.strerror}; use another --out") from None
-        yield
-    finally:
-        os.close(folder)
 
 
 def _warn_of_few(config: Config, images: int) -> None:

@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from s4nn_ref.app.folders import alone_in
 from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.progress import images_bar, tell
 from s4nn_ref.app.record import environment, read_record, write_record
 from s4nn_ref.app.report import comparison_text
-from s4nn_ref.app.run import FILES, alone_in, holds_a_run, start_from, trained
+from s4nn_ref.app.run import FILES, holds_a_run, start_from, trained
 from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import Config, read_config
 from s4nn_ref.data.classes import known
