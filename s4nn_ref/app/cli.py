@@ -24,12 +24,13 @@ examples:
   s4nn evaluate weights/mnist-plus.npz --json
   s4nn predict weights/mnist-plus.npz digit.png --invert --plot potentials.png
   s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz
+  s4nn export weights/mnist-plus.npz --nir mnist-plus.nir
   s4nn data verify mnist
 
 Data sets are searched in --data DIR, or else in $S4NN_DATA, data/ and the download cache,
 each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on.
 
-train, import, data fetch and predict --plot do their work whether or not anybody reads what they print."""
+train, import, export, data fetch and predict --plot do their work whether or not anybody reads what they print."""
 
 PREDICTION = """\
 A picture of another size than the network's is scaled with its aspect kept, centred, and padded with its
@@ -159,15 +160,24 @@ def run_import(args) -> int:
     from s4nn_ref.files import check_free
 
     experiment = config.read_config(args.config)
-    signs = experiment.algorithm == "bs4nn"
-    if signs != (args.factor is not None):
-        raise InputError(f"--factor is {'needed' if signs else 'not'} for {experiment.algorithm}")
     network, experiment = imported.read_network(experiment, args.files, args.factor, args.classes)
     if args.out.suffix != ".npz":
         raise InputError(f"--out {args.out}: weights are .npz files")
     check_free(args.out, args.force, [args.config, *args.files])
     storage.write_weights(args.out, experiment, network.parameters)
     print(report.network_text(network, experiment))
+    return 0
+
+
+def run_export(args) -> int:
+    from s4nn_ref.app import graph, graph_file, storage
+    from s4nn_ref.files import check_free, write_atomically
+
+    network, experiment = storage.read_weights(args.weights)
+    check_free(args.nir, args.force, [args.weights])
+    found = graph.graph_of(network, experiment)
+    write_atomically(args.nir, graph_file.graph_bytes(found))
+    print(graph.graph_text(found))
     return 0
 
 
@@ -291,14 +301,17 @@ def parser() -> argparse.ArgumentParser:
     p = command(
         "import",
         run_import,
-        "weights of a dense network that another program stored",
-        "FILE is a NumPy array (.npy), a pickle of NumPy or CuPy arrays, or a network of Comsa (text, or .gz).\n"
+        "weights that another program stored: of a dense network, or a graph of NIR",
+        "FILE is a NumPy array (.npy), a pickle of NumPy or CuPy arrays, a network of Comsa (text, or .gz), or a\n"
+        "graph of the Neuromorphic Intermediate Representation (NIR, needs the package nir; docs/nir.md).\n"
         "Arrays are (n_post, n_pre), (n_post, n_pre, 1) or, above the image, (n_post, rows, columns), a layer each\n"
         "from below; a file may hold several. A pickle that asks for anything but arrays is refused, and nothing\n"
-        "of it is run.\n\n"
+        "of it is run. A graph may have convolutions and pooling; where it differs from CONFIG.toml, one line says\n"
+        "in what.\n\n"
         "  s4nn import experiments/s4nn.toml hidden.npy output.npy --out s4nn.npz\n"
         "  s4nn import experiments/s4nn.toml weights.pickle --classes 4,1,0,7,9,2,3,5,8,6 --out s4nn.npz\n"
         "  s4nn import experiments/comsa.toml fast_network.txt --out comsa.npz\n"
+        "  s4nn import experiments/mnist-plus.toml mnist-plus.nir --out mnist-plus.npz\n"
         "  s4nn evaluate comsa.npz",
     )
     p.add_argument("config", type=Path, metavar="CONFIG.toml", help="the experiment that the weights are of")
@@ -316,6 +329,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--force", action="store_true", help="overwrite WEIGHTS.npz")
 
     p = command(
+        "export",
+        run_export,
+        "write a trained network as a graph for other simulators and chips (NIR)",
+        "The graph consists of standard nodes of the Neuromorphic Intermediate Representation and is the network:\n"
+        "the same spikes, one per neuron at most. A time step is one unit of NIR's time, dt = 1. What becomes of\n"
+        "each layer, how time is told and what was checked: docs/nir.md. Needs the package nir.\n\n"
+        "  s4nn export weights/mnist-plus.npz --nir mnist-plus.nir",
+    )
+    p.add_argument("weights", type=Path, metavar="WEIGHTS.npz", help="a trained network, e.g. weights/mnist-plus.npz")
+    p.add_argument("--nir", type=Path, required=True, metavar="OUT.nir", help="where to write the graph")
+    p.add_argument("--force", action="store_true", help="overwrite OUT.nir")
+
+    p = command(
         "compare",
         run_compare,
         "metrics of finished runs beside the paper's",
@@ -329,7 +355,11 @@ def parser() -> argparse.ArgumentParser:
 def _writes(args) -> bool:
     """Whether a command leaves files, which are worth more than what it prints."""
     fetches = args.command == "data" and args.action == "fetch"
-    return fetches or args.command in ("train", "import") or (args.command == "predict" and args.plot is not None)
+    return (
+        fetches
+        or args.command in ("train", "import", "export")
+        or (args.command == "predict" and args.plot is not None)
+    )
 
 
 def _code(argv: list[str] | None, output: Stream) -> int:
