@@ -25,25 +25,28 @@ def pair(value) -> tuple[int, int]:
     return tuple(int(v) for v in np.broadcast_to(value, 2))
 
 
-def windows(x, size, stride, padding):
-    """(B, C, H, W) -> (B, C, H', W', K_y, K_x), padded with zeros on both sides."""
-    (py, px), (sy, sx) = padding, stride
-    x = np.pad(x, ((0, 0), (0, 0), (py, py), (px, px)))
-    return np.lib.stride_tricks.sliding_window_view(x, size, axis=(2, 3))[:, :, ::sy, ::sx]
-
-
 def conv2d(node, x):
-    """f * g, as neural networks have it: the kernel is not turned round."""
+    """f * g, as neural networks have it: y[a] = sum over u of w[u] x[a stride - padding + u], pixel by pixel of x."""
     assert node.groups == 1 and pair(node.dilation) == (1, 1) and not isinstance(node.padding, str)
-    x = windows(x, node.weight.shape[2:], pair(node.stride), pair(node.padding))
-    b, _, h, w = x.shape[:4]
-    rows = x.transpose(0, 2, 3, 1, 4, 5).reshape(b * h * w, -1)
-    y = rows @ node.weight.reshape(len(node.weight), -1).T.astype(x.dtype) + node.bias.astype(x.dtype)
-    return y.reshape(b, h, w, -1).transpose(0, 3, 1, 2)
+    (py, px), (sy, sx), (_, rows, columns) = pair(node.padding), pair(node.stride), node.output_type["output"]
+    weight = node.weight.astype(x.dtype)
+    maps, _, size_y, size_x = weight.shape
+    y = np.zeros((len(x), rows, columns, maps), x.dtype) + node.bias.astype(x.dtype)
+    b, i, j = np.nonzero(x.any(axis=1))
+    part = (x[b, :, i, j] @ weight.transpose(1, 2, 3, 0).reshape(x.shape[1], -1)).reshape(-1, size_y, size_x, maps)
+    for u in range(size_y):
+        for v in range(size_x):
+            down, right = i + py - u, j + px - v
+            at = (down % sy == 0) & (right % sx == 0)
+            at &= (down >= 0) & (down < rows * sy) & (right >= 0) & (right < columns * sx)
+            y[b[at], down[at] // sy, right[at] // sx] += part[at, u, v]
+    return y.transpose(0, 3, 1, 2)
 
 
 def sum_pool2d(node, x):
-    return windows(x, pair(node.kernel_size), pair(node.stride), pair(node.padding)).sum((4, 5))
+    (py, px), (sy, sx), size = pair(node.padding), pair(node.stride), pair(node.kernel_size)
+    x = np.pad(x, ((0, 0), (0, 0), (py, py), (px, px)))
+    return np.lib.stride_tricks.sliding_window_view(x, size, axis=(2, 3))[:, :, ::sy, ::sx].sum((4, 5))
 
 
 def flatten(node, x):
@@ -52,15 +55,20 @@ def flatten(node, x):
 
 
 class IF:
-    """dv/dt = R I; z = 1 where v > v_threshold; where z = 1, v = v_reset."""
+    """dv/dt = R I; z = 1 where v > v_threshold; where z = 1, v = v_reset.
+
+    margin : the smallest distance of v and v_threshold so far, up to and including the first spike
+    """
 
     def __init__(self, node, dtype):
         self.r, self.threshold, self.reset = (a.astype(dtype) for a in (node.r, node.v_threshold, node.v_reset))
-        self.v = None
+        self.v, self.margin, self.fired = None, np.inf, False
 
     def __call__(self, x):
         self.v = self.r * x if self.v is None else self.v + self.r * x  # a step is one unit of time
         z = self.v > self.threshold
+        self.margin = np.where(self.fired, self.margin, np.minimum(self.margin, np.abs(self.v - self.threshold)))
+        self.fired = self.fired | z
         self.v = np.where(z, self.reset, self.v)
         return z.astype(x.dtype)
 
@@ -93,11 +101,11 @@ STATELESS = {
 
 
 def run(graph, inputs, steps, dtype=np.float64, given=None):
-    """Spikes of every IF, Delay and Output node.
+    """Spikes of every IF, Delay and Output node, and how near its neurons' potentials came to the threshold.
 
     inputs : function(name of an Input node, step) -> (B, ...), what comes in that step
-    given  : likewise, of nodes whose spikes are given instead of computed for those above
-    Returns {name: uint8 (steps, B, ...)}.
+    given  : {name of a node: function(step) -> (B, ...)}, spikes that the nodes above see in place of its own
+    Returns {name: uint8 (steps, B, ...)}, {name of an IF node: (B, ...)}.
     """
     order = in_order(graph)
     stateful = {nir.IF: IF, nir.Delay: Delay}
@@ -116,4 +124,5 @@ def run(graph, inputs, steps, dtype=np.float64, given=None):
                 spikes[name].append(value[name].astype(np.uint8))
             if given and name in given:
                 value[name] = given[name](step).astype(dtype)
-    return {name: np.stack(of_node) for name, of_node in spikes.items()}
+    margins = {name: neurons.margin for name, neurons in state.items() if isinstance(neurons, IF)}
+    return {name: np.stack(of_node) for name, of_node in spikes.items()}, margins

@@ -18,8 +18,8 @@ from s4nn_ref.neurons import step
 
 TIME = (
     "A time step is one unit of NIR's time (dt = 1; where a unit is wanted, 1 ms). Potentials start at 0, and a spike "
-    "lifts them by its weight. Step k is the interval from k to k + 1: its input spikes come at its start, and all nodes "
-    "settle within it, from the input to the output."
+    "lifts them by its weight. Step k is the interval from k to k + 1: its input spikes come at its start, and all "
+    "nodes settle within it, from the input to the output."
 )
 
 
@@ -217,4 +217,5 @@ def graph_text(graph) -> str:
         if hasattr(node, "v_threshold"):
             about = f"{about:<38}fires above {node.v_threshold.flat[0]}, reset to {node.v_reset.flat[0]:g}"
         lines.append(f"  {about}")
+    lines.append(f"t_max = {graph.metadata['t_max']} steps of dt = 1; input: {graph.metadata['input']}")
     return "\n".join(lines)

@@ -27,9 +27,10 @@ def _kind(node) -> str:
     return type(node).__name__
 
 
-def fill(network: Network, graph) -> None:
+def fill(network: Network, graph, signs: bool = False) -> None:
     """Put the weights of a graph into a network, with which it must agree in everything else.
 
+    signs : whether the weights of a layer must be of one size, or 0 (BS4NN)
     Raises InputError, which names the node and the key, where it does not.
     """
     chain, line = _chain(graph)
@@ -49,6 +50,8 @@ def fill(network: Network, graph) -> None:
             if weight[:, :, :top].any() or weight[:, :, :, :left].any():
                 raise InputError(f"{name}: the zeros before its kernels, for padding on both sides alike, are no zeros")
             weight = weight[:, :, top:, left:]
+        if signs and len(np.unique(np.abs(weight[weight != 0]))) > 1:
+            raise InputError(f"{name}: in a network of bs4nn the weights of a layer are of one size, factor * sign")
         maps, rows, columns, maps_pre = w.shape
         w[...] = weight.reshape(maps, maps_pre, rows, columns).transpose(0, 2, 3, 1)
 

@@ -135,14 +135,14 @@ def _of_comsa(path: Path, content: bytes) -> tuple[float, list[int], list[np.nda
         raise InputError(f"{path} is a cut or damaged network of Comsa; fetch it again") from None
 
 
-def _read_graph(network: Network, contents: dict[Path, bytes]) -> None:
-    """Put the weights of a graph into a network."""
+def _read_graph(network: Network, contents: dict[Path, bytes], signs: bool) -> None:
+    """Put the weights of a graph into a network. signs : whether those of a layer must be of one size (BS4NN)"""
     if len(contents) > 1:
         raise InputError("a graph of NIR is one file")
     ((path, content),) = contents.items()
     graph = graph_file.read_graph(path, content)
     try:
-        graph_reader.fill(network, graph)
+        graph_reader.fill(network, graph, signs)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -178,7 +178,7 @@ def read_network(experiment: Config, paths: list[Path], factor=None, classes=Non
         network = experiment.network_of()
         _fill(network, arrays, None)
     elif is_graph:
-        _read_graph(network, contents)
+        _read_graph(network, contents, experiment.algorithm == "bs4nn")
     else:
         if any(spec.kind != "dense" for spec in network.specs):
             raise InputError(f"{network.structure} is not dense; arrays are read for dense networks, e.g. 784-400-10")
