@@ -62,14 +62,15 @@ class IF:
 
     def __init__(self, node, dtype):
         self.r, self.threshold, self.reset = (a.astype(dtype) for a in (node.r, node.v_threshold, node.v_reset))
-        self.v, self.margin, self.fired = None, np.inf, False
+        self.v, self.margin, self.waits = None, np.inf, True
 
     def __call__(self, x):
-        self.v = self.r * x if self.v is None else self.v + self.r * x  # a step is one unit of time
+        self.v = np.zeros_like(x) if self.v is None else self.v
+        self.v += self.r * x  # a step is one unit of time
         z = self.v > self.threshold
-        self.margin = np.where(self.fired, self.margin, np.minimum(self.margin, np.abs(self.v - self.threshold)))
-        self.fired = self.fired | z
-        self.v = np.where(z, self.reset, self.v)
+        self.margin = np.fmin(self.margin, np.where(self.waits, np.abs(self.v - self.threshold), np.inf))
+        self.waits = self.waits & ~z
+        np.copyto(self.v, self.reset, where=z)
         return z.astype(x.dtype)
 
 

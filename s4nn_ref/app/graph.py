@@ -29,7 +29,7 @@ class Stage:
 
     kind      : "conv", "dense" or "pool"
     weight    : (M, C, K_y, K_x) or (M, n), potential units; None for pooling
-    zeros     : rows and columns of zeros that stand before the kernel, so that padding is the same on both sides
+    zeros     : rows of zeros before the kernel, and as many columns, so that padding is the same on both sides
     padding   : rows and columns on both sides   stride : of both axes; of pooling, the side of its window
     shape     : (M, H, W) of the neurons after a convolution or pooling, (M,) after a dense layer
     threshold : a neuron fires where v > threshold, potential units, a float32
@@ -43,7 +43,7 @@ class Stage:
     shape: tuple[int, ...]
     threshold: float
     stride: int = 1
-    zeros: tuple[int, int] = (0, 0)
+    zeros: int = 0
     padding: tuple[int, int] = (0, 0)
     current: float = 0.0
     falls: np.ndarray | None = None
@@ -90,15 +90,15 @@ def _below(v) -> float:
 
 
 def _convolution(stage: Stage, w: np.ndarray, spec) -> Stage:
-    """NIR pads both sides alike. Where "same" padding is one longer after the map than before it, a row or column of
-    zeros before the kernel makes up for it."""
+    """NIR pads both sides alike, and knows square kernels only. Where "same" padding is one longer after the map than
+    before it, a row and a column of zeros before the kernel let it reach as far from one more pixel of padding."""
     g = spec.geometry
     axes = (g.height, g.height_post, g.pad_top), (g.width, g.width_post, g.pad_left)
-    after = [max((post - 1) * g.stride + g.kernel_height - size - before, 0) for size, post, before in axes]
-    zeros = tuple(end - before for end, (_, _, before) in zip(after, axes, strict=True))
-    w = np.pad(w, ((0, 0), (0, 0), (zeros[0], 0), (zeros[1], 0)))
+    zeros = int(any((post - 1) * g.stride + g.kernel_height - size > 2 * before for size, post, before in axes))
+    w = np.pad(w, ((0, 0), (0, 0), (zeros, 0), (zeros, 0)))
+    padding = g.pad_top + zeros, g.pad_left + zeros
     shape = (g.maps_post, g.height_post, g.width_post)
-    return replace(stage, kind="conv", weight=w, shape=shape, stride=g.stride, zeros=zeros, padding=tuple(after))
+    return replace(stage, kind="conv", weight=w, shape=shape, stride=g.stride, zeros=zeros, padding=padding)
 
 
 def _with_threshold(stage: Stage, network: Network) -> Stage:

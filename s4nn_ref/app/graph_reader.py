@@ -45,11 +45,13 @@ def fill(network: Network, graph, signs: bool = False) -> None:
             )
     weighted = [(*found, mine) for found, mine in zip(stages, expected, strict=True) if mine.weight is not None]
     for w, (name, stage, _, mine) in zip(network.w, weighted, strict=True):
-        weight, (top, left) = stage.weight, mine.zeros
-        if top or left:
-            if weight[:, :, :top].any() or weight[:, :, :, :left].any():
-                raise InputError(f"{name}: the zeros before its kernels, for padding on both sides alike, are no zeros")
-            weight = weight[:, :, top:, left:]
+        weight = stage.weight
+        if mine.zeros:
+            if weight[:, :, 0].any() or weight[:, :, :, 0].any():
+                raise InputError(
+                    f"{name}: kernels that reach so far must have zeros in their first row and column here"
+                )
+            weight = weight[:, :, 1:, 1:]
         if signs and len(np.unique(np.abs(weight[weight != 0]))) > 1:
             raise InputError(f"{name}: in a network of bs4nn the weights of a layer are of one size, factor * sign")
         maps, rows, columns, maps_pre = w.shape
@@ -231,9 +233,7 @@ def _check_structure(first, stages: list, expected: list[Stage], network: Networ
     tokens = [spec.token for spec in network.specs]
     padded = [*zip(expected, tokens, strict=True)] + [(None, "")] * len(stages)
     found = [_token(stage, *other) for (_, stage, _), other in zip(stages, padded, strict=False)]
-    if found != tokens or any(
-        s.weight.size != m.weight.size for (_, s, _), m in zip(stages, expected, strict=True) if m.weight is not None
-    ):
+    if found != tokens:
         raise InputError(f'it is "{"-".join(found)}", not network.structure = "{network.structure}"; {_CORRECT}')
 
 
@@ -260,3 +260,5 @@ def _check_stage(name: str, stage: Stage, mine: Stage, network: Network) -> None
     if falls[0] != falls[1]:
         keys = f"network.collapse = {list(n.collapse)} and t_max = {n.t_max}"
         raise InputError(f"{name}: its threshold does not fall as {keys} say; {_CORRECT}")
+    if mine.weight is not None and stage.weight.shape != mine.weight.shape:
+        raise InputError(f"{name}: its weights are {stage.weight.shape}, expected {mine.weight.shape}; {_CORRECT}")

@@ -135,11 +135,8 @@ def _of_comsa(path: Path, content: bytes) -> tuple[float, list[int], list[np.nda
         raise InputError(f"{path} is a cut or damaged network of Comsa; fetch it again") from None
 
 
-def _read_graph(network: Network, contents: dict[Path, bytes], signs: bool) -> None:
+def _read_graph(network: Network, path: Path, content: bytes, signs: bool) -> None:
     """Put the weights of a graph into a network. signs : whether those of a layer must be of one size (BS4NN)"""
-    if len(contents) > 1:
-        raise InputError("a graph of NIR is one file")
-    ((path, content),) = contents.items()
     graph = graph_file.read_graph(path, content)
     try:
         graph_reader.fill(network, graph, signs)
@@ -178,7 +175,9 @@ def read_network(experiment: Config, paths: list[Path], factor=None, classes=Non
         network = experiment.network_of()
         _fill(network, arrays, None)
     elif is_graph:
-        _read_graph(network, contents, experiment.algorithm == "bs4nn")
+        if len(paths) > 1:
+            raise InputError("a graph of NIR is one file")
+        _read_graph(network, paths[0], contents[paths[0]], experiment.algorithm == "bs4nn")
     else:
         if any(spec.kind != "dense" for spec in network.specs):
             raise InputError(f"{network.structure} is not dense; arrays are read for dense networks, e.g. 784-400-10")
