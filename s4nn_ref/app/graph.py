@@ -158,7 +158,7 @@ def graph_of(network: Network, config: Config):
             add(f"delay{number}", nir.Delay(np.full(stage.shape, stage.delay, "f")))
         shape = stage.shape
     add("output", nir.Output({"output": np.array(shape)}))
-    return nir.NIRGraph(nodes, edges, _metadata(network, config))
+    return nir.NIRGraph(nodes, edges, metadata=_metadata(network, config))
 
 
 def _connection(nir, stage: Stage, shape_pre: tuple[int, ...]):
