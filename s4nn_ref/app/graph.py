@@ -158,7 +158,7 @@ def graph_of(network: Network, config: Config):
             add(f"delay{number}", nir.Delay(np.full(stage.shape, stage.delay, "f")))
         shape = stage.shape
     add("output", nir.Output({"output": np.array(shape)}))
-    return nir.NIRGraph(nodes, edges, metadata=_metadata(network, config))
+    return nir.NIRGraph(nodes, edges, metadata=_metadata(network, config, "start" in nodes))
 
 
 def _connection(nir, stage: Stage, shape_pre: tuple[int, ...]):
@@ -192,8 +192,8 @@ def _delay_line(nir, stage: Stage) -> dict:
     }
 
 
-def _metadata(network: Network, config: Config) -> dict:
-    """What helps a reader; the graph does not depend on it."""
+def _metadata(network: Network, config: Config, starts: bool) -> dict:
+    """What helps a reader; the graph does not depend on it. starts : whether there is an Input `start`"""
     n = network.settings
     return {
         "program": f"s4nn_ref {__version__}",
@@ -203,7 +203,7 @@ def _metadata(network: Network, config: Config) -> dict:
         "t_max": n.t_max,
         "encoding": config.data.encoding,
         "input": "(maps, rows, columns); the spike of a pixel comes in the step that `encoding` gives it, t_max: none"
-        + ("; start takes one spike, in step 0" if n.collapse[0] != n.collapse[1] and n.collapse[2] != 1 else ""),
+        + "; start takes one spike, in step 0" * starts,
         "output": "the neuron that fires first is the class",
     }
 
@@ -215,7 +215,7 @@ def graph_text(graph) -> str:
         (shape,) = node.output_type.values()
         about = f"{name:<10}{type(node).__name__:<11}({', '.join(str(int(n)) for n in shape)})"
         if hasattr(node, "v_threshold"):
-            about = f"{about:<38}fires above {node.v_threshold.flat[0]}, reset to {node.v_reset.flat[0]:g}"
+            about = f"{about:<38}fires above {node.v_threshold.flat[0]!s}, reset to {node.v_reset.flat[0]:g}"
         lines.append(f"  {about}")
     lines.append(f"t_max = {graph.metadata['t_max']} steps of dt = 1; input: {graph.metadata['input']}")
     return "\n".join(lines)

@@ -68,6 +68,6 @@ def _filled(tree, arrays):
     """A tree of app/hdf5.py with its arrays in it."""
     if not isinstance(tree, dict):
         return tree
-    if set(tree) == {"array"}:
-        return arrays[tree["array"]][()]
+    if "/" in tree:
+        return arrays[tree["/"]][()]
     return {name: _filled(member, arrays) for name, member in tree.items()}

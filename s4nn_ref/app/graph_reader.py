@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from s4nn_ref.app.graph import Stage, reset_of, stages_of
-from s4nn_ref.errors import InputError
+from s4nn_ref.errors import InputError, shown
 from s4nn_ref.network import Network
 
 _LINE = ["Input", "Linear", "Delay", "Linear"]  # by which a threshold falls along a curve
@@ -237,28 +237,29 @@ def _check_structure(first, stages: list, expected: list[Stage], network: Networ
         raise InputError(f'it is "{"-".join(found)}", not network.structure = "{network.structure}"; {_CORRECT}')
 
 
+def _said(value) -> str:
+    """A value as an error shows it; of a number in single precision its own digits."""
+    return str(value) if isinstance(value, np.float32) else shown(value)
+
+
 def _check_stage(name: str, stage: Stage, mine: Stage, network: Network) -> None:
     """Raise InputError where a layer is not what the keys of the experiment say."""
-    n = network.settings
+    n, single = network.settings, np.float32
     if mine.kind == "pool" and 0 <= stage.threshold < 1:
         stage = replace(stage, threshold=mine.threshold)  # one spike is enough, as it is
+    falling = f"network.collapse = {list(n.collapse)}"
+    of_threshold = f"network.v_th = {n.v_th:g} with exceeds = {str(n.exceeds).lower()} and {falling}"
+    v_th = single(stage.threshold) if n.exceeds else np.nextafter(single(stage.threshold), single(np.inf))
     falls = [[] if s.falls is None else s.falls.tolist() for s in (stage, mine)]
-    threshold = f"network.v_th = {n.v_th:g}, exceeds = {str(n.exceeds).lower()}, collapse = {list(n.collapse)}"
-    for what, found, means, keys in (
-        ("padding", stage.padding, mine.padding, f'network.padding = "{n.padding}"'),
-        ("v_threshold", stage.threshold, mine.threshold, threshold),
-        (
-            "constant current (bias)",
-            stage.current,
-            mine.current,
-            f"network.collapse = {list(n.collapse)}",
-        ),
-        ("delay", stage.delay, mine.delay, f"network.delay = {n.delay}"),
-    ):
+    for what, found, means, keys, correction in (
+        ("padding", stage.padding, mine.padding, f'network.padding = "{n.padding}"', _CORRECT),
+        ("v_threshold", single(stage.threshold), single(mine.threshold), of_threshold,
+         f"a constant v_th would be {v_th!s}"),
+        ("constant current (bias)", single(stage.current), single(mine.current), falling, _CORRECT),
+        ("delay", stage.delay, mine.delay, f"network.delay = {n.delay}", _CORRECT),
+        ("falling threshold", *falls, f"{falling} with t_max = {n.t_max}", _CORRECT),
+        ("shape of weights", *(None if s.weight is None else s.weight.shape for s in (stage, mine)),
+         "network.structure", _CORRECT),
+    ):  # fmt: skip
         if found != means:
-            raise InputError(f"{name}: its {what} is {found}, and {keys} give {means}; {_CORRECT}")
-    if falls[0] != falls[1]:
-        keys = f"network.collapse = {list(n.collapse)} and t_max = {n.t_max}"
-        raise InputError(f"{name}: its threshold does not fall as {keys} say; {_CORRECT}")
-    if mine.weight is not None and stage.weight.shape != mine.weight.shape:
-        raise InputError(f"{name}: its weights are {stage.weight.shape}, expected {mine.weight.shape}; {_CORRECT}")
+            raise InputError(f"{name}: its {what} is {_said(found)}, not {_said(means)} as by {keys}; {correction}")

@@ -2,7 +2,7 @@
 
 The HDF5 library may crash on a damaged file. Here it takes no other work with it: app/graph_file.py runs this file as a
 process, and sees an exit code in place of a crash. It imports nothing of the package.
-Output: an .npz file; `tree` is JSON, groups as tables, texts as strings or lists, arrays as {"array": their name}.
+Output: an .npz file; `tree` is JSON, groups as tables, texts as strings or lists, arrays as {"/": their name}.
 Exit code 2: the file is refused, standard error says why.
 """
 
@@ -49,7 +49,7 @@ def tree_of(group, arrays: dict, left: list[int], depth: int = 0) -> dict:
         if member.dtype.kind in "OS":
             tree[name] = text(member[()])
         else:
-            tree[name] = {"array": f"a{len(arrays)}"}
+            tree[name] = {"/": f"a{len(arrays)}"}  # a name that no member can have
             arrays[f"a{len(arrays)}"] = np.asarray(member[()])
     return tree
 
