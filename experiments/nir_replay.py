@@ -43,7 +43,8 @@ def spikingjelly(graph, inputs, steps):
     network, state, spikes = import_from_nir(graph, dt=1.0), {}, {}
     for name, module in network.named_children():
         if name.startswith("if"):
-            spikes[name], state[name] = [], (torch.zeros(()),)
+            spikes[name] = []
+            state[name] = (torch.zeros(len(inputs("input", 0)), *graph.nodes[name].v_threshold.shape),)
             module.register_forward_hook(lambda _, __, out, name=name: spikes[name].append(out[0].numpy() > 0))
     with torch.no_grad():
         for step in range(steps):

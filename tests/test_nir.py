@@ -143,6 +143,16 @@ def test_trained_networks_differ_by_rounding_only(script):
     assert rows[-1]["margin"] > 1e-3
 
 
+@pytest.mark.parametrize(("structure", "settings"), [NETWORKS[0], NETWORKS[3], NETWORKS[4]])
+def test_spikingjelly_sees_the_same_spikes(script, structure, settings):
+    """A public simulator that reads NIR; it knows no Delay, so no such network."""
+    pytest.importorskip("spikingjelly")
+    network, config = network_of(structure, **settings)
+    rows = script.compare(network, graph_of(network, config), images_of(network), "eq1", script.spikingjelly)
+    assert {(r["other"], r["most"]) for r in rows} == {(0, 1)}
+    assert rows[-1]["images"] == 200
+
+
 @pytest.fixture
 def stored(tmp_path):
     """A small network in a weights file, its experiment's file and its graph."""
