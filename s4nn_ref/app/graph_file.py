@@ -57,7 +57,7 @@ def _node(content: bytes) -> dict:
     except subprocess.TimeoutExpired:
         raise InputError(f"it is not read within {_SECONDS} s; write it again") from None
     if reader.returncode == 2:
-        raise InputError(reader.stderr.decode(errors="replace").strip()[:200])
+        raise InputError(reader.stderr.decode(errors="replace").strip())
     if reader.returncode:
         raise InputError("it is damaged, the HDF5 library breaks down over it; write it again")
     with np.load(io.BytesIO(reader.stdout), allow_pickle=False) as arrays:

@@ -16,6 +16,10 @@ import numpy as np
 MAX_BYTES, MAX_MEMBERS, MAX_DEPTH = 2**30, 10_000, 6
 
 
+class Refused(Exception):
+    """A whole file, but none that is read."""
+
+
 def text(value):
     """Strings of an HDF5 file, or lists of them."""
     if isinstance(value, np.ndarray):
@@ -27,25 +31,25 @@ def tree_of(group, arrays: dict, left: list[int], depth: int = 0) -> dict:
     """What a group holds, but for metadata; arrays are put into `arrays`.
 
     left : members and bytes that may still come, counted down
-    Raises ValueError where it asks for other files, or for more memory than a network needs.
+    Raises Refused where it asks for other files, or for more memory than a network needs.
     """
     tree = {}
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{name} is a link to something else")
+            raise Refused(f"{name} is a link to something else")
         left[0] -= 1
         member = group[name]
         if isinstance(member, h5py.Group):
             if depth == MAX_DEPTH:
-                raise ValueError("its groups are nested too deep")
+                raise Refused("its groups are nested too deep")
             if name != "metadata":
                 tree[name] = tree_of(member, arrays, left, depth + 1)
             continue
         if not isinstance(member, h5py.Dataset) or member.is_virtual or member.external:
-            raise ValueError(f"{name} is kept elsewhere")
+            raise Refused(f"{name} is kept elsewhere")
         left[1] -= (member.size or 0) * member.dtype.itemsize
         if min(left) < 0:
-            raise ValueError("it holds more than a network of this program can")
+            raise Refused("it holds more than a network of this program can")
         if member.dtype.kind in "OS":
             tree[name] = text(member[()])
         else:
@@ -59,8 +63,12 @@ def main() -> int:
     try:
         with h5py.File(io.BytesIO(sys.stdin.buffer.read()), "r") as file:
             tree = tree_of(file, arrays, [MAX_MEMBERS, MAX_BYTES])
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return 2
     except Exception as error:  # a damaged file may raise anything
-        print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+        said = " ".join(str(error).split())[:150]
+        print(f"it is damaged, {type(error).__name__}: {said}; write it again", file=sys.stderr)
         return 2
     buffer = io.BytesIO()
     np.savez(buffer, tree=np.array(json.dumps(tree)), **arrays)
