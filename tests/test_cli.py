@@ -124,6 +124,7 @@ OPTIONS = {
     "data": {"--data"},
     "info": set(),
     "import": {"--out", "--factor", "--force", "--classes"},
+    "export": {"--nir", "--force"},
     "compare": set(),
 }
 

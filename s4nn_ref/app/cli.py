@@ -29,6 +29,7 @@ examples:
   s4nn predict mnist-plus digit.png --invert --plot potentials.png
   s4nn predict mnist-plus photo.jpg --invert --like-mnist
   s4nn import s4nn hidden.npy output.npy --out s4nn.npz
+  s4nn export mnist-plus --nir mnist-plus.nir
   s4nn data verify mnist
 
 CONFIG is a TOML file or the name of an experiment, WEIGHTS an NPZ file or the name of a network; a file wins.
@@ -37,7 +38,7 @@ Data sets are searched in --data DIR, or else in $S4NN_DATA, data/ and the downl
 each as DIR/mnist/train-images-idx3-ubyte[.gz] and so on. Own data are DIR/NAME/train/CLASS/*.png and
 DIR/NAME/test/CLASS/*.png, DIR/NAME.npz or DIR/NAME.csv (docs/data.md); s4nn data verify NAME says what is found.
 
-train, import, data fetch and predict --plot do their work whether or not anybody reads what they print."""
+train, import, export, data fetch and predict --plot do their work whether or not anybody reads what they print."""
 
 PREDICTION = """\
 A picture of another size than the network's is scaled with its aspect kept, centred, and padded with its
@@ -203,15 +204,25 @@ def run_import(args) -> int:
 
     path = shipped.experiment(args.config)
     experiment = config.read_config(path)
-    signs = experiment.algorithm == "bs4nn"
-    if signs != (args.factor is not None):
-        raise InputError(f"--factor is {'needed' if signs else 'not'} for {experiment.algorithm}")
     network, experiment = imported.read_network(experiment, args.files, args.factor, args.classes)
     if args.out.suffix != ".npz":
         raise InputError(f"--out {args.out}: weights are .npz files")
     check_free(args.out, args.force, [path, *args.files])
     storage.write_weights(args.out, experiment, network.parameters)
     print(report.network_text(network, experiment))
+    return 0
+
+
+def run_export(args) -> int:
+    from s4nn_ref.app import graph, graph_file, shipped, storage
+    from s4nn_ref.files import check_free, write_atomically
+
+    weights = shipped.network(args.weights)
+    network, experiment = storage.read_weights(weights)
+    check_free(args.nir, args.force, [weights])
+    found = graph.graph_of(network, experiment)
+    write_atomically(args.nir, graph_file.graph_bytes(found))
+    print(graph.graph_text(found))
     return 0
 
 
@@ -255,18 +266,23 @@ def run_sweep(args) -> int:
     from dataclasses import fields
 
     _check_installed("sweep", "distributed")
+    from s4nn_ref.app import shipped
     from s4nn_ref.app.sweep import Options, sweep
 
-    return sweep(args.configs, Options(**{f.name: getattr(args, f.name) for f in fields(Options)}))
+    return sweep(
+        [shipped.experiment(path) for path in args.configs],
+        Options(**{f.name: getattr(args, f.name) for f in fields(Options)}),
+    )
 
 
 def run_search(args) -> int:
     from dataclasses import fields
 
     _check_installed("sweep", "distributed", "optuna")
+    from s4nn_ref.app import shipped
     from s4nn_ref.app.search import Options, search
 
-    return search(args.space, Options(**{f.name: getattr(args, f.name) for f in fields(Options)}))
+    return search(shipped.space(args.space), Options(**{f.name: getattr(args, f.name) for f in fields(Options)}))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -353,10 +369,10 @@ def parser() -> argparse.ArgumentParser:
         "prints. Runs that have a record are not repeated. Ctrl-C lets all save their state, and the same command\n"
         "goes on. A run that fails does not stop the others; the exit code is then 2.\n"
         "On a cluster (docs/sweep.md) all nodes share DIR and find the data set. Needs the extra s4nn_ref[sweep].\n\n"
-        "  s4nn sweep experiments/mnist.toml experiments/mnist-plus.toml --seeds 0-4\n"
-        "  s4nn sweep experiments/mnist.toml --seeds 0-9 --scheduler tcp://node1:8786 --threads 4",
+        "  s4nn sweep mnist mnist-plus --seeds 0-4\n"
+        "  s4nn sweep mnist --seeds 0-9 --scheduler tcp://node1:8786 --threads 4",
     )
-    p.add_argument("configs", type=Path, nargs="+", metavar="CONFIG.toml", help="experiments")
+    p.add_argument("configs", type=Path, nargs="+", metavar="CONFIG", help="experiments: their files or names")
     p.add_argument("--seeds", type=_seeds, default=(0,), metavar="LIST", help="such as 0-4 or 0,2,7-9 (default: 0)")
     add_data(p)
     p.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="output folder (default: runs)")
@@ -371,14 +387,14 @@ def parser() -> argparse.ArgumentParser:
         "search",
         run_search,
         "search a space of experiments, on this machine or on a cluster",
-        "SPACE.toml names a base experiment, ranges and choices over any of its keys, budgets and objectives\n"
+        "SPACE names a base experiment, ranges and choices over any of its keys, budgets and objectives\n"
         "(docs/sweep.md). Trials are compared by validation images; the test set is never read. DIR then holds\n"
         "trials.csv (every trial, its whole experiment and its curve), pareto.png, summary.md and the runs of the\n"
         "trials that came to the end. Ctrl-C loses nothing: the same command goes on, with more --trials too.\n"
         "Needs the extra s4nn_ref[sweep].\n\n"
-        "  s4nn search experiments/search/mnist.toml --trials 40",
+        "  s4nn search mnist --trials 40",
     )
-    p.add_argument("space", type=Path, metavar="SPACE.toml", help="a space, e.g. experiments/search/mnist.toml")
+    p.add_argument("space", type=Path, metavar="SPACE", help="a space: its file, or its name, e.g. mnist")
     p.add_argument("--trials", type=_whole_number, metavar="N", help="trials in all (default: as SPACE says)")
     add_data(p)
     p.add_argument("--out", type=Path, metavar="DIR", help="output folder (default: runs/search/SPACE)")
@@ -437,14 +453,17 @@ def parser() -> argparse.ArgumentParser:
     p = command(
         "import",
         run_import,
-        "weights of a dense network that another program stored",
-        "FILE is a NumPy array (.npy), a pickle of NumPy or CuPy arrays, or a network of Comsa (text, or .gz).\n"
+        "weights that another program stored: of a dense network, or a graph of NIR",
+        "FILE is a NumPy array (.npy), a pickle of NumPy or CuPy arrays, a network of Comsa (text, or .gz), or a\n"
+        "graph of the Neuromorphic Intermediate Representation (NIR, needs the package nir; docs/nir.md).\n"
         "Arrays are (n_post, n_pre), (n_post, n_pre, 1) or, above the image, (n_post, rows, columns), a layer each\n"
         "from below; a file may hold several. A pickle that asks for anything but arrays is refused, and nothing\n"
-        "of it is run.\n\n"
+        "of it is run. A graph may have convolutions and pooling; where it differs from CONFIG, one line says in\n"
+        "what.\n\n"
         "  s4nn import s4nn hidden.npy output.npy --out s4nn.npz\n"
         "  s4nn import s4nn weights.pickle --classes 4,1,0,7,9,2,3,5,8,6 --out s4nn.npz\n"
         "  s4nn import comsa fast_network.txt --out comsa.npz\n"
+        "  s4nn import mnist-plus mnist-plus.nir --out mnist-plus.npz\n"
         "  s4nn evaluate comsa.npz",
     )
     p.add_argument("config", type=Path, metavar="CONFIG", help="the experiment that the weights are of: file or name")
@@ -462,6 +481,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--force", action="store_true", help="overwrite WEIGHTS.npz")
 
     p = command(
+        "export",
+        run_export,
+        "write a trained network as a graph for other simulators and chips (NIR)",
+        "The graph consists of standard nodes of the Neuromorphic Intermediate Representation and is the network:\n"
+        "the same spikes, one per neuron at most. A time step is one unit of NIR's time, dt = 1. What becomes of\n"
+        "each layer, how time is told and what was checked: docs/nir.md. Needs the package nir.\n\n"
+        "  s4nn export mnist-plus --nir mnist-plus.nir",
+    )
+    p.add_argument("weights", type=Path, metavar="WEIGHTS", help=trained)
+    p.add_argument("--nir", type=Path, required=True, metavar="OUT.nir", help="where to write the graph")
+    p.add_argument("--force", action="store_true", help="overwrite OUT.nir")
+
+    p = command(
         "compare",
         run_compare,
         "metrics of finished runs beside the paper's",
@@ -477,7 +509,7 @@ def _writes(args) -> bool:
     fetches = args.command == "data" and args.action == "fetch"
     return (
         fetches
-        or args.command in ("train", "sweep", "search", "import")
+        or args.command in ("train", "sweep", "search", "import", "export")
         or (args.command == "predict" and args.plot is not None)
     )
 

@@ -1,10 +1,12 @@
-"""Weights of dense networks that other programs have stored: NumPy arrays, pickles of arrays, and Comsa's text format.
+"""Weights that other programs have stored: graphs of NIR, and of dense networks NumPy arrays, pickles of arrays, and
+Comsa's text format.
 
-Three kinds of files, told apart by their first bytes:
+Four kinds of files, told apart by their first bytes:
 
     .npy     an array, or an object array of several
     pickle   arrays or lists of arrays, of NumPy or CuPy (as the authors of S4NN and BS4NN publish them)
     text     a network of Comsa et al. 2020, as their program writes it, plain or gzipped
+    HDF5     a graph of NIR (docs/nir.md), of any structure
 """
 
 import gzip
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from s4nn_ref.app import graph_file, graph_reader
 from s4nn_ref.config import Config
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
@@ -132,22 +135,35 @@ def _of_comsa(path: Path, content: bytes) -> tuple[float, list[int], list[np.nda
         raise InputError(f"{path} is a cut or damaged network of Comsa; fetch it again") from None
 
 
+def _read_graph(network: Network, path: Path, content: bytes, signs: bool) -> None:
+    """Put the weights of a graph into a network. signs : whether those of a layer must be of one size (BS4NN)"""
+    graph = graph_file.read_graph(path, content)
+    try:
+        graph_reader.fill(network, graph, signs)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 def read_network(experiment: Config, paths: list[Path], factor=None, classes=None) -> tuple[Network, Config]:
-    """A dense network of an experiment with the weights of files, and the experiment, whose threshold is the file's if
-    that has one.
+    """A network of an experiment with the weights of files, and the experiment, whose threshold is that of a network of
+    Comsa.
 
     paths   : files of arrays (n_post, n_pre), (n_post, n_pre, 1) or, above an image, (n_post, H, W), a layer each from
-              below, or of several layers; or one network of Comsa
+              below, or of several layers; or one network of Comsa; or one graph of NIR
     factor  : one per layer for networks of signs (BS4NN): weights become factor * sign(w)
     classes : the class that each output neuron of the files stands for
     Raises InputError on a file that is none of these, a pickle that calls anything, another number or shape of arrays,
-    and NaN.
+    NaN, and a graph that differs from the experiment.
     """
     network = experiment.network_of()
     contents = {path: _bytes(path) for path in paths}
+    is_graph = any(content.startswith(graph_file.SIGNATURE) for content in contents.values())
+    if (experiment.algorithm == "bs4nn" and not is_graph) != (factor is not None):
+        wanted = "needed for" if factor is None else "not for a graph of" if is_graph else "not for"
+        raise InputError(f"--factor is {wanted} {experiment.algorithm}")
     if any(content.startswith(b"pulses_per_layer") for content in contents.values()):
-        if len(paths) > 1 or factor is not None:
-            raise InputError("a network of Comsa is one file, without --factor")
+        if len(paths) > 1:
+            raise InputError("a network of Comsa is one file")
         threshold, sizes, arrays = _of_comsa(paths[0], contents[paths[0]])
         structure = "-".join([*(f"{n}-S{len(arrays[0])}" for n in sizes[:-1]), str(sizes[-1])])
         if experiment.algorithm != "comsa" or experiment.network.structure != structure:
@@ -157,11 +173,15 @@ def read_network(experiment: Config, paths: list[Path], factor=None, classes=Non
             )
         experiment = experiment.changed("network", v_th=threshold)
         network = experiment.network_of()
+        _fill(network, arrays, None)
+    elif is_graph:
+        if len(paths) > 1:
+            raise InputError("a graph of NIR is one file")
+        _read_graph(network, paths[0], contents[paths[0]], experiment.algorithm == "bs4nn")
     else:
         if any(spec.kind != "dense" for spec in network.specs):
             raise InputError(f"{network.structure} is not dense; arrays are read for dense networks, e.g. 784-400-10")
-        arrays = [array for path in paths for array in _arrays(path, contents[path])]
-    _fill(network, arrays, factor)
+        _fill(network, [array for path in paths for array in _arrays(path, contents[path])], factor)
     if classes is not None:
         w = network.w[-1]
         if sorted(classes) != list(range(len(w))):

@@ -1,4 +1,4 @@
-"""Experiments and networks that come with the package, by name.
+"""Experiments, spaces of searches and networks that come with the package, by name.
 
 A wheel carries them in s4nn_ref/share/ (setup.py); in a checkout they are experiments/ and weights/ beside the package.
 """
@@ -23,7 +23,12 @@ def _named(folder: Path, suffix: str) -> dict[str, Path]:
 
 def experiments() -> dict[str, Path]:
     """Files of experiments, by name: "demo", "ladder/6-sparse"."""
-    return _named(_ROOT / "experiments", ".toml")
+    return {name: path for name, path in _named(_ROOT / "experiments", ".toml").items() if path.parent.name != "search"}
+
+
+def spaces() -> dict[str, Path]:
+    """Files of spaces for `s4nn search`, by name: "mnist"."""
+    return _named(_ROOT / "experiments" / "search", ".toml")
 
 
 def networks() -> dict[str, Path]:
@@ -37,6 +42,11 @@ def experiment(given: Path) -> Path:
     Raises InputError, which lists the names, where there is neither.
     """
     return _found(given, experiments(), "one of the experiments")
+
+
+def space(given: Path) -> Path:
+    """The file of a space, given as in `experiment`."""
+    return _found(given, spaces(), "one of the spaces")
 
 
 def network(given: Path) -> Path:

@@ -122,8 +122,8 @@ def _names(dimensions: list, path: tuple[str, ...]) -> bool:
 
 
 def _base(base, space: Path) -> dict:
-    """Tables of the base experiment, from a table, a file, or the name of one beside the space file, in the folder above,
-    or of those that come with the package."""
+    """Tables of the base experiment, from a table, a file, or the name of one beside the space file, in the folder
+    above, or of the package."""
     if isinstance(base, dict):
         config_of_dict(base)
         return base
