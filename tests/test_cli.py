@@ -22,7 +22,8 @@ from llvmlite import binding
 
 from s4nn_ref import __version__
 from s4nn_ref.app import shipped
-from s4nn_ref.app.cli import EXAMPLES, main, parser
+from s4nn_ref.app.arguments import EXAMPLES, parser
+from s4nn_ref.app.cli import main
 from s4nn_ref.app.report import network_text
 from s4nn_ref.app.storage import read_weights, write_weights
 from s4nn_ref.config import config_of_dict

@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from s4nn_ref.app import record, session, storage
-from s4nn_ref.app.cli import main, parser
+from s4nn_ref.app.arguments import parser
+from s4nn_ref.app.cli import main
 from s4nn_ref.data import glyphs
 from s4nn_ref.data.idx import FILES
 from s4nn_ref.data.pictures import read_image
