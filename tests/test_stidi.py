@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from s4nn_ref.algorithms.stidi import balanced
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.losses.relative_targets import temporal_error
 from s4nn_ref.network import Network, Settings
@@ -111,12 +112,20 @@ def test_the_update_equals_the_document():
     for t_in, label in zip(learner.network.encode(IMAGES), LABELS, strict=True):
         times = stidi.present(t_in.ravel(), weights, 1.0)
         e = temporal_error(np.minimum(times[-1], 256)[None], [label], 10, 256, hinge=True)[0]
+        e = stidi.balanced(e, label)
         for total, grad in zip(expected, stidi.gradients(times, weights, e, 5000, 1.0, 256), strict=True):
             total += grad
         clipped += (np.abs(times[1] - 128) >= 128).any()
     for grad, total in zip(learner.grad, expected, strict=True):
         assert total.any()
         np.testing.assert_allclose(grad.sum(axis=0).T, total, rtol=1e-9, atol=1e-12)
+
+
+def test_wrong_outputs_weigh_as_much_as_the_label():
+    e = np.array([[-0.1, 0.2, -0.3], [0.4, -0.1, -0.1], [0.0, 0.0, 0.0]])
+    found = balanced(e, np.array([1, 0, 0]), np.array([False, True, False]))
+    np.testing.assert_allclose(found, [[-0.05, 0.2, -0.15], [0, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(stidi.balanced(e[0], 1), found[0])
 
 
 def test_targets_stay_within_the_simulation():

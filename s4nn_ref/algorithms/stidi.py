@@ -1,9 +1,9 @@
 """STiDi-BP: spike-time displacement, in which every layer has target times of its own (Mirsadeghi et al. 2021).
 
-The neuron is neurons/triangular.py. Outputs have the relative targets that DS4NN took over as Eq. 4. A hidden neuron's
-target is its firing time, displaced against the error that comes down to it; its own error is the distance to that
-target. A neuron that is silent for an image has no error; where it is the label's output, all its weights rise.
-Settings are ours (D44).
+The neuron is neurons/triangular.py. Outputs have the relative targets that DS4NN took over as Eq. 4; the errors of the
+wrong ones are balanced with the label's. A hidden neuron's target is its firing time, displaced against the error that
+comes down to it; its own error is the distance to that target. A neuron that is silent for an image has no error; where
+it is the label's output, all its weights rise. Settings are ours (D44).
 Reference: reference/stidi.py.
 """
 
@@ -30,6 +30,17 @@ class Settings:
     silence: float = field(default=0.0, metadata={"least": 0})
 
 
+def balanced(e: np.ndarray, labels: np.ndarray, silent: np.ndarray) -> np.ndarray:
+    """Errors (B, classes) of the outputs, those of the wrong ones weighted so that together they are as large as the
+    label's; none where that is silent, (B,)."""
+    row = np.arange(len(labels))
+    of_label = np.abs(e[row, labels])
+    of_wrong = np.abs(e).sum(axis=1) - of_label
+    weight = np.repeat((of_label / np.maximum(of_wrong, 1e-12))[:, None], e.shape[1], axis=1)
+    weight[row, labels] = 1.0
+    return e * weight * ~silent[:, None]
+
+
 class Algorithm(ContinuousAlgorithm):
     """See s4nn_ref/algorithms/__init__.py."""
 
@@ -51,7 +62,8 @@ class Algorithm(ContinuousAlgorithm):
         keys, t_max = self.config.learning, self.network.t_max
         states, outputs = self.forward(images)
         e = temporal_error(np.minimum(outputs.t_out, t_max), labels, keys.gamma, t_max, keys.hinge)
-        self.fused.backward(states, e, self.grad, local=self.displaced)
-        silent = np.bincount(labels[np.isinf(outputs.t_out[np.arange(len(labels)), labels])], minlength=e.shape[1])
-        self.grad[-1][0] -= self.grad[-1].dtype.type(keys.silence) * silent
+        silent = np.isinf(outputs.t_out[np.arange(len(labels)), labels])
+        self.fused.backward(states, balanced(e, labels, silent), self.grad, local=self.displaced)
+        raised = np.bincount(labels[silent], minlength=e.shape[1])
+        self.grad[-1][0] -= self.grad[-1].dtype.type(keys.silence) * raised
         return cost(e), outputs.decisions() == labels

@@ -38,6 +38,13 @@ def present(t_in, weights, v_th):
     return times
 
 
+def balanced(e, label):
+    """The errors of the wrong outputs, weighted so that together they are as large as the label's (D44)."""
+    wrong = np.arange(len(e)) != label
+    total = np.abs(e[wrong]).sum()
+    return np.where(wrong, e * (abs(e[label]) / total if total else 0.0), e)
+
+
 def gradients(times, weights, e, beta, v_th, t_max):
     """dE/dw of every layer. e : (t - T) / t_max of the outputs, T their targets."""
     grads = []
