@@ -302,7 +302,7 @@ def test_pulses_fire_for_every_image():
 @pytest.mark.parametrize("structure", ["784-S2-8C3-10", "784-10-S2", "784-S0-10"])
 def test_pulses_stand_before_dense_layers(structure):
     with pytest.raises(InputError, match="structure"):
-        Network(Settings(structure), linear)
+        Network(Settings(structure, input_shape=(28, 28, 1)), linear)
 
 
 XOR = np.array([[255, 255, 255], [255, 255, 0], [255, 0, 255], [255, 0, 0]], np.uint8).reshape(4, 3, 1, 1)

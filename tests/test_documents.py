@@ -187,9 +187,9 @@ def test_blocks_of_the_documents_run(monkeypatch):
         assert config_of_dict(tomllib.loads(block)).network.structure
     monkeypatch.chdir(ROOT)
     for block in blocks("python"):
-        names = {"images": np.zeros((2, 28, 28, 1), np.uint8)}
+        names = {}
         exec(block, names)
-        assert names["classes"].shape == (2,)
+        assert (names["classes"] == names["y"][:100]).mean() > 0.8
     assert len(blocks("toml")) == len(blocks("python")) == 1
 
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_every_experiment_and_network_has_its_name():
-    assert set(shipped.experiments().values()) == set((ROOT / "experiments").rglob("*.toml"))
+    found = [*shipped.experiments().values(), *shipped.spaces().values()]
+    assert sorted(found) == sorted((ROOT / "experiments").rglob("*.toml"))
+    assert shipped.spaces()["mnist"] == ROOT / "experiments" / "search" / "mnist.toml"
     assert set(shipped.networks().values()) == set((ROOT / "weights").glob("*.npz"))
     assert shipped.experiments()["ladder/6-sparse"] == ROOT / "experiments" / "ladder" / "6-sparse.toml"
     assert shipped.networks()["mnist-plus"] == ROOT / "weights" / "mnist-plus.npz"

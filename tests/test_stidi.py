@@ -89,7 +89,7 @@ def test_a_step_is_the_limit_of_a_triangle():
 XOR = {
     "network": {"structure": "3-12-2", "input_shape": [3, 1, 1], "t_max": 256, "v_th": 1.0, "init": [[0, 2], [0, 0.8]]},
     "learning": {"algorithm": "stidi", "gamma": 20, "beta": 200},
-    "optimiser": {"eta": 0.02},
+    "optimiser": {"eta": 0.005},
     "training": {"batch": 4},
 }  # fmt: skip
 IMAGES = np.array([[255, 255, 255], [255, 255, 0], [255, 0, 255], [255, 0, 0]], np.uint8).reshape(4, 3, 1, 1)
