@@ -7,7 +7,6 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from s4nn_ref import network
