@@ -32,7 +32,7 @@ def _refusal(key: str, tables: dict, flat: dict) -> InputError:
         if _uses(section, tables.get("learning", {})):
             known += known_keys(kind, table, f"{section}.")
             hint = hint or elsewhere(kind, table, key, f"{section}.")
-    return unknown_key(key, hint, known)
+    return unknown_key(key, hint, list(dict.fromkeys(known)))
 
 
 def with_keys(tables: dict, keys: dict) -> dict:
