@@ -108,6 +108,14 @@ class Config:
         data = replace(self.data, names=names, validation=held_out(self, len(dataset.labels)))
         return config_of_dict(replace(self, network=network, data=data).as_dict())
 
+    def like(self, other: "Config") -> "Config":
+        """The experiment, and what it leaves to its data as in another one, which has seen them."""
+        names = self.data.names or other.data.names
+        validation = other.data.validation if self.data.validation == "auto" else self.data.validation
+        network = _on(self.network, other.network.input_shape, len(other.classes))
+        data = replace(self.data, names=names, validation=validation)
+        return config_of_dict(replace(self, network=network, data=data).as_dict())
+
     def network_of(self, dtype="float32") -> Network:
         """Its network, weights zero. Raises InputError where it is `open`."""
         return Network(self.network, ALGORITHMS[self.algorithm].neuron, dtype)

@@ -405,10 +405,12 @@ def test_an_experiment_by_name_file_tables_and_config(digits, tmp_path):
     path.write_text('network.structure = "784-10"\nlearning.nose = 7')
     bad = {
         "missing key network.structure": lambda: s4nn.fit(None, images, labels),
-        "experiment 'mnist-minus' is not known; known: ": lambda: small(images, labels, experiment="mnist-minus"),
+        "mnist-minus not found; give a file, or one of the experiments: mnist-plus, ": lambda: small(
+            images, labels, experiment="mnist-minus"
+        ),
         "network = 3: expected a table": lambda: small(images, labels, experiment={"network": 3}),
         "experiment = 3: expected a name": lambda: small(images, labels, experiment=3),
-        "cannot read": lambda: small(images, labels, experiment=tmp_path / "none.toml"),
+        "none.toml not found; give a file": lambda: small(images, labels, experiment=tmp_path / "none.toml"),
         "unknown key learning.nose; did you mean 'noise'?": lambda: small(images, labels, experiment=path, noise=3),
     }
     for words, work in bad.items():

@@ -117,9 +117,11 @@ def _record(run: Run, limit: int | None) -> dict | None:
         return None
     record = read_record(run.folder)
     was = config_of_stored(record["config"], run.folder / "record.json")
-    if run.config.data.validation == "auto":
-        was = was.changed("data", validation="auto")
-    return record if was == run.config and record.get("limit") == limit else None
+    try:
+        now = run.config.like(was)
+    except InputError:  # of other data
+        return None
+    return record if was == now and record.get("limit") == limit else None
 
 
 def _arguments(options: Options, threads: int) -> list[str]:
