@@ -18,7 +18,7 @@ help:
 	@echo "make mnist-literal  the paper's printed settings"
 	@echo "make ladder         train the steps from the printed rule to the printed numbers, three seeds each, about three hours"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
-	@echo "make systems        train the baselines, S4NN and BS4NN, on MNIST and Fashion-MNIST"
+	@echo "make systems        train S4NN, BS4NN (MNIST and Fashion-MNIST) and ReL-PSP (MNIST)"
 	@echo "make bench          measure the kernels, about 6 minutes; run it with nothing beside it"
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
 	@echo "make tables         write the tables from the shipped records"
@@ -73,6 +73,7 @@ systems: .venv/installed
 	$(call TRAIN,bs4nn)
 	$(call TRAIN,s4nn-fashion)
 	$(call TRAIN,bs4nn-fashion)
+	$(call TRAIN,relpsp)
 
 bench: .venv/installed
 	$(BIN)/python experiments/bench
