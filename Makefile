@@ -88,8 +88,9 @@ results: .venv/installed
 	$(BIN)/python figures/results.py
 	$(BIN)/python figures/ladder.py
 
+# two processes, a file of tests each
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # the kernels as plain Python, line by line as they are written
 test-plain: .venv/installed

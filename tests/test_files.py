@@ -106,7 +106,7 @@ def test_a_checkpoint_that_is_not_whole_is_refused(run_dir, s4nn, firing_toml, d
     train = ("train", firing_toml, "--data", data_dir, "--out", run_dir, "--epochs", 2, "--resume")
     for place, change, content in damaged(meta):
         write_npz(path, arrays, content)
-        if place[-1] in ("accuracy_authors", "start") and change == "removed":
+        if place[-1] in ("accuracy_authors", "start", "names") and change == "removed":  # older releases had none
             continue
         assert_refused(s4nn(*train), "checkpoint.npz")
     for name, array in arrays.items():
@@ -318,7 +318,9 @@ def written_directly(source):
 def test_every_file_goes_through_the_one_writer():
     for folder in ("s4nn_ref", "figures", "experiments"):
         for path in (ROOT / folder).rglob("*.py"):
-            assert list(written_directly(path.read_text())) == [], path
+            # a log grows while a process of its own prints
+            log = ["(folder / LOG).open('ab')"] if path.name == "jobs.py" else []
+            assert list(written_directly(path.read_text())) == log, path
 
 
 @pytest.mark.parametrize(

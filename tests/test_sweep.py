@@ -1,6 +1,7 @@
 """`s4nn sweep`: a cluster trains what one process trains, whatever is killed on the way."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from s4nn_ref.config import config_of_dict, read_config
 pytest.importorskip("distributed", reason="the extra s4nn_ref[sweep] is not installed: no test of sweeps")
 psutil = pytest.importorskip("psutil")  # comes with it
 
-EPOCHS = 24  # enough to be killed on the way
+EPOCHS = 80  # enough to be killed on the way
+TRAINS = re.compile(r"epoch +[1-9]\d*/")  # a line that tells of a run after its first epoch
 
 
 def assert_same_run(folder, other):
@@ -165,7 +167,7 @@ def test_ctrl_c_loses_nothing(experiment, data, undisturbed, tmp_path):
     command = [sys.executable, "-m", "s4nn_ref", *(str(a) for a in sweep)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     for line in process.stdout:
-        if "epoch   2/" in line:
+        if TRAINS.search(line):
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of its processes
             break
     rest = process.stdout.read()
@@ -184,7 +186,7 @@ def test_a_run_ends_when_the_sweep_is_killed(scheduler, experiment, data, tmp_pa
     command = [sys.executable, "-m", "s4nn_ref", *(str(a) for a in sweep)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
-            if "epoch   2/" in line:
+            if TRAINS.search(line):
                 process.kill()
                 break
     log, end = tmp_path / "tiny" / "seed0" / "train.log", time.monotonic() + 60

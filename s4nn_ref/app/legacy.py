@@ -74,7 +74,10 @@ def config_of_stored(tables, path: Path) -> Config:
     Raises InputError, naming the file, on one of another version.
     """
     try:
-        return config_of_dict(modern(tables) if is_old(tables) else tables)
+        config = config_of_dict(modern(tables) if is_old(tables) else tables)
+        if config.open:  # a run writes what its data told it
+            raise InputError("the size of its images or the number of its outputs is not there")
+        return config
     except (ValueError, LookupError, TypeError, AttributeError) as error:  # tables of any form
         what = error if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         raise InputError(

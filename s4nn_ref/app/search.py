@@ -19,6 +19,7 @@ from s4nn_ref.app.sweep import shares
 from s4nn_ref.app.toml import write_config
 from s4nn_ref.config import Config, config_of_dict
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import write_atomically
 from s4nn_ref.training.loop import deferred_interrupt
 
 _EVERY = 1.0  # seconds between two tables
@@ -72,7 +73,7 @@ def search(path: Path, options: Options) -> int:
         if any(result.state == "complete" for result in results):
             trials.plot(out / "pareto.png", results)
         text = trials.summary(results, space.rungs, space.settings.objectives, journal.importance())
-        (out / "summary.md").write_text(f"{text}\n", "utf-8")
+        write_atomically(out / "summary.md", f"{text}\n".encode())
     print(f"{text}\n\nin {out}: trials.csv, summary.md, pareto.png")
     return 0
 
