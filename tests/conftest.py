@@ -3,6 +3,7 @@
 import gzip
 import os
 import shutil
+import signal
 import struct
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from s4nn_ref.app.record import read_record
 from s4nn_ref.data.glyphs import make_glyphs
 from s4nn_ref.data.idx import FILES
 from s4nn_ref.kernels.compile import folder
+from s4nn_ref.training.loop import Progress
 
 TARGETS = 'loss = "relative-targets"\nlam = 30\nhinge = true'
 TINY = f"""
@@ -201,3 +203,15 @@ def real_data():
     if not folder or not all((Path(folder) / name).is_dir() for name in ("mnist", "fashion-mnist")):
         pytest.skip("S4NN_DATA names no folder with mnist/ and fashion-mnist/: the tests on real data are skipped")
     return Path(folder)
+
+
+class StopAfter(Progress):
+    """Ask for a stop, as Ctrl-C does, after a number of batches."""
+
+    def __init__(self, batches):
+        self.left = batches
+
+    def batch(self, images, cost, accuracy):
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGINT)

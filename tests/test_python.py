@@ -4,13 +4,12 @@ import doctest
 import json
 import pickle
 import re
-import signal
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, with_first_spike, write_idx_set
+from conftest import TINY, StopAfter, with_first_spike, write_idx_set
 
 import s4nn_ref as s4nn
 from s4nn_ref.algorithms import SETTINGS
@@ -99,18 +98,6 @@ def test_a_run_from_a_model_or_a_file(digits, tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------------ interruption
-
-
-class StopAfter(Progress):
-    """Ctrl-C after a number of batches."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def batch(self, images, cost, accuracy):
-        self.left -= 1
-        if self.left == 0:
-            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("in_folder", [True, False])

@@ -1,12 +1,11 @@
 """Learning: exact resumption, independence of threads, what is learned, checkpoints."""
 
 import json
-import signal
 
 import numba
 import numpy as np
 import pytest
-from conftest import TARGETS, TINY, online_toml
+from conftest import TARGETS, TINY, StopAfter, online_toml
 
 from s4nn_ref.app.session import Options, train
 from s4nn_ref.app.storage import read_weights, write_weights
@@ -38,18 +37,6 @@ def with_loss(text: str, loss: str) -> str:
 def tiny_with(loss: str, rule: str) -> str:
     text = TINY if loss == "relative-targets" else with_loss(TINY, loss)
     return text.replace("[optimiser]", f'[optimiser]\nrule = "{rule}"')
-
-
-class StopAfter(Progress):
-    """Ask for a stop, as Ctrl-C does, after a number of batches."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def batch(self, images, cost, accuracy):
-        self.left -= 1
-        if self.left == 0:
-            signal.raise_signal(signal.SIGINT)
 
 
 def state(t):

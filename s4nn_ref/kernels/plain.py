@@ -158,9 +158,8 @@ def compiled(model) -> Plain:
                     for kx in range(max(0, -x_first), min(c.kernel_width, c.width - x_first)):
                         pixel, r = (y_first + ky) * c.width + x_first + kx, (ky * c.kernel_width + kx) * c.maps_pre
                         for i in range(c.maps_pre):  # D6: a silent neuron takes its error at its peak
-                            delta_pre[pixel, i] += g[p, m] * of_input(
-                                sums, t_mask[p, m], t_peak_pre[pixel, i], w[m, r + i]
-                            )
+                            t_i = t_peak_pre[pixel, i]
+                            delta_pre[pixel, i] += g[p, m] * of_input(sums, t_mask[p, m], t_i, w[m, r + i])  # Eq. 10
 
     @kernel(parallel=True)
     def propagate(error, pre, w, silent, geometry, fan, delta_pre):
