@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
 ENGINES = 'tests/test_continuous.py::test_both_engines_give_the_same_bits[5C3S2-70C2-P2-3-float64-linear]' \
-	'tests/test_continuous.py::test_inputs_at_two_times_take_a_shorter_way[linear]'
+	'tests/test_continuous.py::test_inputs_at_two_times_take_a_shorter_way[40-70-3-linear]'
 PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py first_spike.py anytime.py)
 BOUNDS = $(addprefix tests/test_,kernels.py backprop.py) $(ENGINES)
 

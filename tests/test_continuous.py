@@ -386,12 +386,13 @@ def test_an_image_of_small_cost_teaches_nothing():
 
 
 @every_model
-def test_inputs_at_two_times_take_a_shorter_way(name):
+@pytest.mark.parametrize("structure", ["40-70-3", "40-60"])  # in the latter all neurons take an error
+def test_inputs_at_two_times_take_a_shorter_way(name, structure):
     """The same firing times and gradients; and one image has nothing to do with the others of its batch."""
     rng, shape = np.random.default_rng(4), (8, 5, 1)
-    networks = [continuous(name, "40-70-3", shape, rng, engine, low=-0.3) for engine in ("fast", "plain")]
+    networks = [continuous(name, structure, shape, rng, engine, low=-0.3) for engine in ("fast", "plain")]
     networks[1].parameters[:] = networks[0].parameters
-    t_in, e = rng.choice([1.0, 2.5], (7, *shape)), rng.normal(size=(7, 3))
+    t_in, e = rng.choice([1.0, 2.5], (7, *shape)), rng.normal(size=(7, networks[0].n_classes))
     t_in[5], t_in[6, 0, 0] = random_times(name, rng, 1, shape), np.inf  # these do not
     (fast, plain), grads = [n.forward(t_in) for n in networks], [n.gradients() for n in networks]
     times = fast[1].t_post[:5]
