@@ -8,7 +8,7 @@ PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py firs
 BOUNDS = $(addprefix tests/test_,kernels.py backprop.py) $(ENGINES)
 
 .PHONY: .venv help demo mnist mnist-early mnist-literal ladder fashion systems bench figures tables results test test-plain \
-	test-bounds test-oldest test-newest test-wheel wheel fuzz lint clean
+	test-bounds test-oldest test-newest test-wheel test-site wheel docs docs-zip fuzz lint clean
 
 help:
 	@echo "make demo           train and evaluate on the embedded digits, about a minute"
@@ -23,6 +23,8 @@ help:
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
 	@echo "make tables         write the tables from the shipped records"
 	@echo "make results        write docs/results.md and docs/ladder.md from the shipped records"
+	@echo "make docs           the site, into docs/_build/html: open index.html; make docs-zip: as one file"
+	@echo "make test-site      the site and its tests, those in a browser where there is a Chromium"
 	@echo "make test-plain     the kernel tests without compilation"
 	@echo "make test-bounds    the kernel tests with every index checked"
 	@echo "make test-oldest    the tests with the oldest packages that pyproject.toml allows; test-newest: with the newest"
@@ -75,6 +77,14 @@ systems: .venv/installed
 	$(call TRAIN,bs4nn-fashion)
 	$(call TRAIN,relpsp)
 
+docs: .venv/installed
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+docs-zip: docs
+	cd docs/_build && ../../$(BIN)/python -m zipfile -c s4nn_ref-site.zip html/
+	@echo "docs/_build/s4nn_ref-site.zip"
+
 bench: .venv/installed
 	$(BIN)/python experiments/bench
 
@@ -91,6 +101,10 @@ results: .venv/installed
 # two processes, a file of tests each
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# the site, and what a browser makes of it
+test-site: docs
+	$(BIN)/python -m pytest tests/site
 
 # the kernels as plain Python, line by line as they are written
 test-plain: .venv/installed

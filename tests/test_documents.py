@@ -19,10 +19,14 @@ from s4nn_ref.training import augmentation, loop
 from s4nn_ref.training.optimisers import RULES
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LOG = sorted((ROOT / "docs" / "log").glob("*.md"))
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts)
+DOCUMENTS = [ROOT / "README.md", *(path for path in PAGES if path not in LOG)]
 SOURCES = [
-    path for folder in ("s4nn_ref", "tests", "experiments", "figures") for path in sorted((ROOT / folder).rglob("*.py"))
+    path
+    for folder in ("s4nn_ref", "tests", "experiments", "figures", "docs")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "_build" not in path.parts
 ]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.toml"))
 REFERENCE = (ROOT / "s4nn_ref" / "reference" / "ds4nn.py").read_text()

@@ -1,0 +1,29 @@
+"""The site: `make docs` builds it from these documents, the sources and the shipped records, without network."""
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS), str(DOCS.parent / "figures")]
+
+project = "s4nn_ref"
+author = "The s4nn_ref authors"
+project_copyright = author
+version = release = version_of("s4nn_ref")
+
+extensions = ["myst_parser", "press.mathml", "press.sources"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "attrs_inline"]
+myst_heading_anchors = 4
+myst_all_links_external = False
+html_math_renderer = "mathml"
+
+html_theme = "furo"
+html_title = "s4nn_ref"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": True}
+# code is told apart by more than its colour, and stays readable in print
+pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"

@@ -1,0 +1,1 @@
+"""Extensions of Sphinx from which the site is made."""
