@@ -7,7 +7,7 @@ ENGINES = 'tests/test_continuous.py::test_both_engines_give_the_same_bits[5C3S2-
 PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py first_spike.py anytime.py)
 BOUNDS = $(addprefix tests/test_,kernels.py backprop.py) $(ENGINES)
 
-.PHONY: .venv help demo mnist mnist-early mnist-literal ladder fashion systems bench figures tables results test test-plain \
+.PHONY: .venv help demo mnist mnist-early mnist-literal ladder fashion systems s4nn-authors bench figures tables results test test-plain \
 	test-bounds test-oldest test-newest test-wheel test-site wheel docs docs-zip fuzz lint clean
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make ladder         train the steps from the printed rule to the printed numbers, three seeds each, about three hours"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
 	@echo "make systems        train S4NN, BS4NN (MNIST and Fashion-MNIST) and ReL-PSP (MNIST)"
+	@echo "make s4nn-authors   make the weights again that S4NN's authors published, and compare every bit"
 	@echo "make bench          measure the kernels, about 6 minutes; run it with nothing beside it"
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
 	@echo "make tables         write the tables from the shipped records"
@@ -76,6 +77,10 @@ systems: .venv/installed
 	$(call TRAIN,s4nn-fashion)
 	$(call TRAIN,bs4nn-fashion)
 	$(call TRAIN,relpsp)
+
+s4nn-authors: .venv/installed
+	$(call TRAIN,s4nn-authors)
+	S4NN_AUTHORS=runs/s4nn-authors/seed0 $(BIN)/python -m pytest tests/test_authors.py
 
 docs: .venv/installed
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html

@@ -116,9 +116,9 @@ class Config:
         data = replace(self.data, names=names, validation=validation)
         return config_of_dict(replace(self, network=network, data=data).as_dict())
 
-    def network_of(self, dtype="float32") -> Network:
+    def network_of(self) -> Network:
         """Its network, weights zero. Raises InputError where it is `open`."""
-        return Network(self.network, ALGORITHMS[self.algorithm].neuron, dtype)
+        return Network(self.network, ALGORITHMS[self.algorithm].neuron)
 
     def changed(self, section: str, **changes) -> "Config":
         """The same experiment with other keys of one section; None leaves a key alone."""
@@ -215,10 +215,12 @@ def config_of_dict(tables: dict, name: str = "") -> Config:
         network = _on(network, facts.shape, len(data.names or facts.classes))
         if not data.names and network.structure.endswith(f"-{len(facts.classes)}"):
             data = replace(data, names=without_numbers(facts.classes))
+    training = from_table(Training, t.training, "training")
+    if training.first and training.order != "file":
+        raise InputError('training.first: an epoch begins with a certain image where training.order = "file" only')
     config = Config(
-        network, data, learning.algorithm, rule, from_table(Augment, t.augment, "augment"),
-        from_table(Training, t.training, "training"), t.name,
-    )  # fmt: skip
+        network, data, learning.algorithm, rule, from_table(Augment, t.augment, "augment"), training, t.name
+    )
     return config if config.open else _sized(config)
 
 

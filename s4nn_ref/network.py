@@ -39,6 +39,7 @@ class Settings:
     collapse    : (start, end, power) of the collapsing threshold of the output, in units of v_th (D25)
     exceeds     : a neuron fires where V > v_th, not where V >= v_th (D26)
     delay       : steps between the crossing and the spike (D26)
+    precision   : of weights and potentials
     engine      : see engines.py; changes no result beyond rounding
     """
 
@@ -52,6 +53,7 @@ class Settings:
     collapse: tuple[float, float, float] = field(default=(1.0, 1.0, 1.0), metadata={"above": 0})
     exceeds: bool = False
     delay: int = field(default=0, metadata={"least": 0, "most": 1})
+    precision: Literal["float32", "float64"] = "float32"
     engine: Literal["fast", "plain"] = "fast"
 
 
@@ -103,7 +105,6 @@ class Network:
     ----------
     settings : Settings; `init` is not used here, see `initialise`
     neuron   : a module of s4nn_ref.neurons
-    dtype    : float32, or float64 for gradient checks
     Raises
     ------
     InputError : an impossible structure, a threshold that its precision cannot hold, or an engine that does not compute
@@ -116,8 +117,8 @@ class Network:
     rows : list of (R, M), the same memory, a row for each synapse i of the receptive field
     """
 
-    def __init__(self, settings: Settings, neuron=step, dtype=np.float32):
-        self.settings, self.neuron, self.dtype = settings, neuron, np.dtype(dtype)
+    def __init__(self, settings: Settings, neuron=step):
+        self.settings, self.neuron, self.dtype = settings, neuron, np.dtype(settings.precision)
         with np.errstate(over="ignore"):
             lowest = self.dtype.type(settings.v_th) * self.dtype.type(min(*settings.collapse[:2], 1.0))
         if not 0 < lowest < np.inf:

@@ -24,10 +24,10 @@ GEOMETRIES = [
 ]
 
 
-def random_network(rng, structure, shape, t_max=12, low=None, high=None, unit=EIGHTH, dtype=np.float32, **options):
+def random_network(rng, structure, shape, t_max=12, low=None, high=None, unit=EIGHTH, **options):
     """A network whose weights are multiples of `unit`, in [low, high); without these, so spread that in layers of any
     size some neurons fire and some do not. options : of network.Settings"""
-    network = Network(Settings(structure, input_shape=shape, t_max=t_max, **options), dtype=dtype)
+    network = Network(Settings(structure, input_shape=shape, t_max=t_max, **options))
     for w in network.w:
         mean, spread = 180 / w[0].size, 330 / np.sqrt(w[0].size)
         begin, end = mean - spread if low is None else low, mean + spread if high is None else high

@@ -36,7 +36,8 @@ def images():
 
 
 def learner(config, seed=0):
-    return ALGORITHMS[config.algorithm](config, np.random.default_rng(seed), 1, None, np.float64)
+    config = config.changed("network", precision="float64")
+    return ALGORITHMS[config.algorithm](config, np.random.default_rng(seed), 1)
 
 
 def weights_of(algorithm):
@@ -193,7 +194,7 @@ def test_target_times_by_hand():
 
 
 def test_a_spike_leaves_a_step_after_the_potential_exceeds_the_threshold():
-    network = Network(Settings("2-1", input_shape=(2, 1, 1), t_max=256, exceeds=True, delay=1), dtype=np.float64)
+    network = Network(Settings("2-1", input_shape=(2, 1, 1), t_max=256, exceeds=True, delay=1, precision="float64"))
     network.w[0][...] = np.array([60.0, 40.0]).reshape(network.w[0].shape)
     for t_in, weight, t_out in (
         ((3, 7), 40.0, 256),  # V = 100 does not exceed 100
@@ -223,3 +224,28 @@ def test_neurons_that_hardly_fire_are_reinitialised(images):
     assert ours.w[0][:, rare].min() >= 0
     assert ours.w[0][:, rare].max() < 3
     assert not ours.fired[0].any()
+
+
+def test_the_authors_numbers_come_in_their_order(images):
+    """Weights and re-initialised neurons, drawn as their program draws them: neuron by neuron, from one sequence."""
+    config = experiment("s4nn", learning={"draws": "authors", "reinitialise": 1.0}).changed("training", seed=4)
+    ours = learner(config)
+    theirs = np.random.RandomState(4)
+    drawn = [
+        (high - low) * theirs.random_sample(w.shape[::-1]) + low
+        for w, (low, high) in zip(ours.w, config.network.init, strict=True)
+    ]
+    np.testing.assert_array_equal(ours.w[0].T, drawn[0])
+    for k, label in enumerate((4, 1, 0, 7, 9, 2, 3, 5, 8, 6)):  # their output k stands for this class
+        np.testing.assert_array_equal(ours.w[1][:, label], drawn[1][k])
+    again = learner(config)  # as from a checkpoint
+    for name, array in again.state().items():
+        array[...] = ours.state()[name]
+    low, high = config.network.init[0]
+    for algorithm in (ours, again):
+        algorithm.fired[0][:] = UPDATES
+        algorithm.fired[0][[2, 5]] = 0
+        algorithm.end_epoch(UPDATES, np.random.default_rng(5))
+    anew = (high - low) * theirs.random_sample((2, len(ours.w[0]))) + low
+    for algorithm in (ours, again):
+        np.testing.assert_array_equal(algorithm.w[0][:, [2, 5]].T, anew)

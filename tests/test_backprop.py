@@ -72,7 +72,7 @@ def positions_as_one_axis(array):
 def test_if_conv_backward_equals_reference(structure, shape, padding, engine):
     """Eqs. 8, 10 and 12 of the first layer, for errors, masks and peaks below that no forward pass need have made."""
     rng = np.random.default_rng(5)
-    network = random_network(rng, structure, shape, padding=padding, dtype=np.float64, engine=engine)
+    network = random_network(rng, structure, shape, padding=padding, precision="float64", engine=engine)
     layer, weighted = network.layers[0], reference_layers(network)[0]
     t_in = random_times(rng, 3, shape)
     t_peak = np.minimum(t_in, rng.integers(-1, 12, t_in.shape)).astype(np.int16)
@@ -99,7 +99,7 @@ def test_if_conv_backward_equals_reference(structure, shape, padding, engine):
 def test_a_shard_sums_its_own_images():
     """Ten images in four shards: the same sum as image by image, cut by the batch alone."""
     rng = np.random.default_rng(6)
-    network = random_network(rng, "3C3-4", (6, 6, 2), dtype=np.float64)
+    network = random_network(rng, "3C3-4", (6, 6, 2), precision="float64")
     t_in, delta = random_times(rng, 10, (6, 6, 2)), rng.integers(-8, 9, (10, 4)) / 8
     grad = network.gradients()
     network.backward(network.forward(t_in), delta, grad, "fired")
@@ -126,7 +126,7 @@ NETWORKS = [
 def both_backward(structure, shape, options, surrogate, normalise, engine, fuse=False):
     """Gradients of each image, dw_ji, by a network and by the plain loops. Sums are exact unless normalised."""
     rng = np.random.default_rng(7)
-    network = random_network(rng, structure, shape, unit=0.5, v_th=128.0, dtype=np.float64, engine=engine, **options)
+    network = random_network(rng, structure, shape, unit=0.5, v_th=128.0, precision="float64", engine=engine, **options)
     t_in, error = random_times(rng, 4, shape, silent=0.2), rng.integers(-8, 9, (4, 4)).astype(float)
     layers, by_potential = reference_layers(network), network.settings.pool_ties == "potential"
     expected = reference_states(network, t_in)
@@ -183,7 +183,7 @@ def test_backward_sends_errors_to_the_winners_of_stacked_pools():
     grads = []
     for structure in ("3C3-P2-P2-4", "3C3-P4-4"):
         network = random_network(
-            np.random.default_rng(8), structure, shape, padding="same", dtype=np.float64, pool_ties="potential"
+            np.random.default_rng(8), structure, shape, padding="same", precision="float64", pool_ties="potential"
         )
         delta = np.random.default_rng(9).normal(size=(2, 4))
         grad = network.gradients()
@@ -214,7 +214,7 @@ def everything(network, t_in, error, surrogate="window", normalise="none"):
 def outcome_of(engine, structure, shape, options, surrogate, in_steps, normalise="none"):
     """`everything` of a network whose sums are exact, also after the window's division by the threshold."""
     rng = np.random.default_rng(30)
-    network = random_network(rng, structure, shape, unit=0.5, v_th=128.0, dtype=np.float64, engine=engine, **options)
+    network = random_network(rng, structure, shape, unit=0.5, v_th=128.0, precision="float64", engine=engine, **options)
     assert all(type(layer.engine).__name__.lower() == engine for layer in network.layers if layer.weighted)
     t_in = random_times(rng, 5, shape, silent=0.2)
     error = rng.integers(-8, 9, (5, 12, 4) if in_steps else (5, 4)).astype(float)

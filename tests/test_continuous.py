@@ -23,8 +23,9 @@ WIDTH = {"linear": 1.0, "exponential": 1.0, "alpha": 1.3}  # of the weights, so 
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
-def continuous(name, structure, shape, rng, engine="plain", dtype=np.float64, low=-0.3):
-    network = Network(Settings(structure, input_shape=shape, v_th=1.0, engine=engine), MODELS[name][0], dtype)
+def continuous(name, structure, shape, rng, engine="plain", precision="float64", low=-0.3):
+    settings = Settings(structure, input_shape=shape, v_th=1.0, engine=engine, precision=precision)
+    network = Network(settings, MODELS[name][0])
     fan_in = [WIDTH[name] / math.sqrt(len(rows) / 30) for rows in network.rows]
     network.initialise([(low * width, 0.6 * width) for width in fan_in], rng)
     return network
@@ -71,12 +72,12 @@ def test_the_crossing_is_the_first_one_of_a_scan(name, seed):
 
 
 @every_model
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("structure", ["60-70-33-3", "5C3S2-70C2-P2-3"])
-def test_both_engines_give_the_same_bits(name, dtype, structure):
+def test_both_engines_give_the_same_bits(name, precision, structure):
     """Also where inputs come in groups of equal times."""
     rng, shape = np.random.default_rng(1), (6, 5, 2) if structure[0] == "6" else (11, 9, 2)
-    networks = [continuous(name, structure, shape, rng, engine, dtype, low=-0.5) for engine in ("fast", "plain")]
+    networks = [continuous(name, structure, shape, rng, engine, precision, low=-0.5) for engine in ("fast", "plain")]
     networks[1].parameters[:] = networks[0].parameters
     t_in, e = np.round(random_times(name, rng, 9, shape) * 4) / 4, rng.normal(size=(9, 3))
     t_in[3] = np.inf  # an image without a spike
@@ -89,7 +90,7 @@ def test_both_engines_give_the_same_bits(name, dtype, structure):
     for network, states, grad in zip(networks, (fast, plain), grads, strict=True):
         network.backward(states, e.copy(), grad)
     for a, b in zip(*grads, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=(1e-5 if dtype == np.float32 else 1e-12) * abs(b).max())
+        np.testing.assert_allclose(a, b, rtol=0, atol=(1e-5 if precision == "float32" else 1e-12) * abs(b).max())
         assert b.any()
 
 
@@ -344,16 +345,16 @@ def test_a_system_learns_xor(algorithm, config):
 def test_mostafa_adds_two_terms():
     from s4nn_ref.algorithms.mostafa import Algorithm
 
-    config = xor_of("mostafa", "3-4-2", {"weight_sum": 7, "limit": 1e9}, init=[[0, 1], [0, 1]])
-    learner = Algorithm(config, np.random.default_rng(0), 1, lambda net: None, np.float64)
+    config = xor_of("mostafa", "3-4-2", {"weight_sum": 7, "limit": 1e9}, init=[[0, 1], [0, 1]], precision="float64")
+    learner = Algorithm(config, np.random.default_rng(0), 1, lambda net: None)
     learner.network.rows[0][:, 0] = 0.1  # this neuron can never fire
     weights = [rows.T.copy() for rows in learner.network.rows]
     learner.regularise(None, 5)
     for grad, w in zip(learner.grad, weights, strict=True):
         np.testing.assert_allclose(grad.sum(axis=0).T / 5, mostafa.weight_sum_gradient(w, 7))
     assert learner.grad[0].any()
-    learner = Algorithm(xor_of("mostafa", "3-4-2", {"limit": 0.5}, init=[[2, 3], [2, 3]]), np.random.default_rng(0), 1,
-                        lambda net: None, np.float64)  # fmt: skip
+    config = xor_of("mostafa", "3-4-2", {"limit": 0.5}, init=[[2, 3], [2, 3]], precision="float64")
+    learner = Algorithm(config, np.random.default_rng(0), 1, lambda net: None)
     rng = np.random.default_rng(0)
     for share in (0.9, 1.1):  # of the limit
         for grad in learner.grad:

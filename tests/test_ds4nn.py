@@ -53,7 +53,7 @@ class Engine:
 
     def _of(self, network):
         options = {**vars(network.settings), "engine": self.name}
-        other = Network(Settings(**options), dtype=network.dtype)
+        other = Network(Settings(**options, precision=network.dtype.name))
         other.parameters[:] = network.parameters
         return other
 
@@ -86,7 +86,7 @@ def system(request):
 def dense(structure, *weights):
     """A dense network; weights : per layer w_ji, a row for each postsynaptic neuron j."""
     n = int(structure.split("-")[0])
-    network = Network(Settings(structure, input_shape=(n, 1, 1)), dtype=np.float64)
+    network = Network(Settings(structure, input_shape=(n, 1, 1), precision="float64"))
     for w, rows in zip(network.w, weights, strict=True):
         w[...] = np.reshape(rows, w.shape)
     return network
@@ -169,7 +169,7 @@ def test_index_order(system):
 
 def test_index_order_of_a_convolution(system):
     """One pixel fires in one channel, one weight is not zero: one neuron fires, that of map j whose window it is."""
-    network = Network(Settings("4C3-2", input_shape=(6, 7, 3)), dtype=np.float64)
+    network = Network(Settings("4C3-2", input_shape=(6, 7, 3), precision="float64"))
     t_in = np.full((6, 7, 3), 100, np.int16)
     t_in[3, 5, 2] = 8
     network.w[0][1, 0, 2, 2] = 100.0  # to map 1 from channel 2, at the right of the kernel's first row

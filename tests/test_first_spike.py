@@ -154,7 +154,7 @@ def test_the_loss_of_a_network_equals_twin(engine):
     """Loss.error and Network.backward together, with a collapsing threshold."""
     rng, keys = np.random.default_rng(8), (6.0, 0.5, 0.02)
     network = random_network(
-        rng, "20-4", (20, 1, 1), 8, v_th=30.0, collapse=(1.0, 0.5, 2.0), dtype=np.float64, engine=engine
+        rng, "20-4", (20, 1, 1), 8, v_th=30.0, collapse=(1.0, 0.5, 2.0), precision="float64", engine=engine
     )
     t_in, labels, grad = random_times(rng, 4, (20, 1, 1), 8), np.array([0, 3, 2, 1]), network.gradients()
     states = network.forward(t_in)

@@ -64,7 +64,7 @@ class Case:
         shape = (6, 6, 2) if structure.startswith("72") else (12, 12, 1)
         padding = "same" if "P2" in structure else "valid"
         self.network = random_network(
-            self.rng, structure, shape, T_MAX, dtype=np.float64, padding=padding, pool_ties="potential"
+            self.rng, structure, shape, T_MAX, precision="float64", padding=padding, pool_ties="potential"
         )
         self.t_in = random_times(self.rng, 2, shape, T_MAX)
         self.states = self.network.forward(self.t_in)

@@ -154,7 +154,7 @@ def test_exceeding_and_delay_equal_the_reference_of_s4nn(engine):
 def test_if_output_equals_twin(collapse, engine):
     rng = np.random.default_rng(11)
     network = random_network(
-        rng, "60-10", (60, 1, 1), low=-18, high=20, collapse=collapse, dtype=np.float64, engine=engine
+        rng, "60-10", (60, 1, 1), low=-18, high=20, collapse=collapse, precision="float64", engine=engine
     )
     t_in = random_times(rng, 20, (60, 1, 1))
     t_in[3] = 12
@@ -273,7 +273,7 @@ def test_a_simulation_that_ends_early_equals_the_beginning_of_the_whole(delay, e
 def test_pooling_inside_the_convolution_equals_pooling_after_it(structure, ties):
     """Forward and backward; 70 maps do not fit the lanes, 3 rows of 7 do not fit the windows."""
     rng = np.random.default_rng(14)
-    network = random_network(rng, structure, (14, 13, 2), padding="same", pool_ties=ties, dtype=np.float64)
+    network = random_network(rng, structure, (14, 13, 2), padding="same", pool_ties=ties, precision="float64")
     t_in, delta = random_times(rng, 5, (14, 13, 2)), rng.integers(-8, 9, (5, 4)) / 8
     fused = network.fused()
     grad, grad_fused = network.gradients(), fused.gradients()

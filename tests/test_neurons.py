@@ -63,7 +63,7 @@ class Algorithm:
     uses_optimiser = False
 
     def __init__(self, config, rng, calls, optimiser=None):
-        self.config, self.network = config, Network(config.network, linear, np.float64)
+        self.config, self.network = config, Network(config.network, linear)
         self.network.initialise(config.network.init, rng)
 
     @staticmethod
@@ -105,6 +105,7 @@ structure = "784-10"
 init = [[0, 0.02]]
 t_max = 3
 v_th = 1
+precision = "float64"
 
 [data]
 dataset = "tiny"

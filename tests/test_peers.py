@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from drawn import has_both
 
+from s4nn_ref.losses.cross_entropy import cross_entropy
 from s4nn_ref.losses.first_spike import Loss
 from s4nn_ref.network import Network, Settings
+from s4nn_ref.neurons import alpha, exponential, linear
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 
@@ -62,3 +64,38 @@ def test_clock_driven_pytorch(case):
         np.testing.assert_array_equal(a["t"].permute(0, 2, 3, 1).numpy().ravel(), ours.t_post.ravel())
     gradients = zip(peer.backward(theirs, error), grad, strict=True)
     assert_gradients_close([a.permute(2, 3, 1, 0).reshape(b.shape).numpy() for a, b in gradients], grad)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "structure", "low"),
+    [(linear, "6C3-P2-12-5", -0.05), (exponential, "20-5", -0.02), (alpha, "S3-20-S3-5", -0.02)],
+    ids=["linear", "exponential", "alpha"],
+)
+def test_closed_form_pytorch(neuron, structure, low):
+    pytest.importorskip("torch", reason="PyTorch is not installed: the closed-form peer is skipped")
+    from peers.closed_form import ClosedForm
+
+    rng = np.random.default_rng(1)
+    network = Network(Settings(structure, input_shape=(8, 8, 1), v_th=1.0, precision="float64"), neuron)
+    for layer in network.layers:
+        if layer.weighted:
+            fan = len(layer.rows)
+            layer.rows[...] = (
+                rng.uniform(0.1, 0.9, layer.rows.shape)
+                if fan < 5
+                else rng.uniform(40 * low / fan, 12 / fan, layer.rows.shape)
+            )
+    t_in = np.where(rng.random((4, 8, 8, 1)) < 0.4, np.inf, rng.uniform(1, 2, (4, 8, 8, 1)))
+    labels = np.array([0, 1, 2, 3])
+    states, grad = network.forward(t_in), network.gradients()
+    delta, _ = cross_entropy(network.outputs(states).t_out / 0.3, labels)
+    network.backward(states, delta / 0.3, grad)
+    peer = ClosedForm(network)
+    for theirs, ours in zip(peer.forward(t_in), states, strict=True):
+        t = theirs.detach().permute(0, 2, 3, 1) if theirs.ndim == 4 else theirs.detach()
+        np.testing.assert_allclose(t.reshape(ours.t_post.shape), ours.t_post, rtol=1e-9)
+    assert all(np.isfinite(state.t_post).any() for state in states)
+    for theirs, ours in zip(peer.gradients(t_in, labels, 0.3), grad, strict=True):
+        expected = ours.sum(axis=0)
+        got = theirs.transpose(1, 2, 3, 0).reshape(expected.shape)
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-8 * abs(expected).max())

@@ -292,8 +292,10 @@ def test_the_help_explains_the_line(s4nn, run_dir, tmp_path):
 
 
 def test_neurons_in_continuous_time_are_answered_but_not_drawn(tmp_path):
-    network = random_network(np.random.default_rng(0), "4C3-5", (6, 6, 1), t_max=12, engine="plain")
-    continuous = Network(network.settings, linear, np.float64)
+    network = random_network(
+        np.random.default_rng(0), "4C3-5", (6, 6, 1), t_max=12, engine="plain", precision="float64"
+    )
+    continuous = Network(network.settings, linear)
     continuous.parameters[:] = network.parameters
     image = np.random.default_rng(1).integers(0, 256, (6, 6, 1)).astype(np.uint8)
     p = predict(continuous, image)

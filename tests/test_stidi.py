@@ -14,8 +14,9 @@ from s4nn_ref.training.optimisers import Optimiser
 ENGINES = ("fast", "plain")
 
 
-def network_of(structure, shape, rng, engine="fast", dtype=np.float64):
-    network = Network(Settings(structure, input_shape=shape, t_max=256, v_th=1.0, engine=engine), triangular, dtype)
+def network_of(structure, shape, rng, engine="fast", precision="float64"):
+    settings = Settings(structure, input_shape=shape, t_max=256, v_th=1.0, engine=engine, precision=precision)
+    network = Network(settings, triangular)
     network.initialise([(-2.0 / len(rows) ** 0.5, 3.0 / len(rows) ** 0.5) for rows in network.rows], rng)
     return network
 
@@ -96,16 +97,16 @@ IMAGES = np.array([[255, 255, 255], [255, 255, 0], [255, 0, 255], [255, 0, 0]], 
 LABELS = np.array([0, 1, 1, 0])
 
 
-def learner_of(tables, dtype=np.float32):
+def learner_of(tables, precision="float32"):
     from s4nn_ref.algorithms.stidi import Algorithm
 
-    config = config_of_dict(tables)
+    config = config_of_dict(tables).changed("network", precision=precision)
     rng = np.random.default_rng(0)
-    return Algorithm(config, rng, 1, lambda net: Optimiser(config.optimiser, net, 1, 600), dtype)
+    return Algorithm(config, rng, 1, lambda net: Optimiser(config.optimiser, net, 1, 600))
 
 
 def test_the_update_equals_the_document():
-    learner = learner_of({**XOR, "learning": {"algorithm": "stidi", "gamma": 10, "beta": 5000}}, np.float64)
+    learner = learner_of({**XOR, "learning": {"algorithm": "stidi", "gamma": 10, "beta": 5000}}, "float64")
     weights = [rows.T.copy() for rows in learner.network.rows]
     learner.backward(IMAGES, LABELS)
     expected, clipped = [np.zeros(w.shape) for w in weights], 0

@@ -110,6 +110,14 @@ def test_orders(training, tiny_toml):
     assert 100 < len(set(orders["with-replacement"])) < 220  # 1 - 1 / e of them
 
 
+def test_an_epoch_may_begin_with_any_image(training, tiny_toml):
+    tiny_toml.write_text(online_toml("s4nn").replace('order = "file"', 'order = "file"\nfirst = 200'))
+    assert training()._order().tolist() == [*range(200, 260), *range(200)]
+    tiny_toml.write_text(online_toml("s4nn", order="shuffled").replace("[training]", "[training]\nfirst = 200"))
+    with pytest.raises(InputError, match=r"training\.first"):
+        training()
+
+
 def test_augmentation_ends(training, tiny_toml, monkeypatch):
     """D14: after augment.epochs epochs the images are as they are, or mirrored."""
     seen = []

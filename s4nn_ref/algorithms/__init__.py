@@ -14,7 +14,6 @@ class Algorithm:
 
     def __init__(self, config, rng, calls, optimiser):
         rng draws the initial weights; calls : of `learn` in an epoch; optimiser : function(network) -> Optimiser
-        (the algorithms here also take a dtype: float64 for tests)
     def learn(self, images, labels) -> (cost, right):
         learns from uint8 images (n, H, W, C) and labels (n,); cost of each image, and whether its decision was right
     def firing_times(self):          of the images presented last: for each layer, input first, its name and an array

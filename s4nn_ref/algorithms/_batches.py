@@ -15,8 +15,8 @@ class BatchAlgorithm:
 
     uses_optimiser = True
 
-    def __init__(self, config, rng: np.random.Generator, calls: int, optimiser, dtype=np.float32):
-        self.config, self.network = config, Network(config.network, self.neuron, dtype)
+    def __init__(self, config, rng: np.random.Generator, calls: int, optimiser):
+        self.config, self.network = config, Network(config.network, self.neuron)
         self.initialise(rng)
         self.fused = self.network.fused()
         self.states = self.fused.room(config.training.batch)

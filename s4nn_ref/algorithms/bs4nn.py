@@ -70,11 +70,11 @@ class Algorithm:
     neuron = step
     uses_optimiser = False
 
-    def __init__(self, config, rng: np.random.Generator, calls: int, optimiser=None, dtype=np.float32):
-        self.config, self.network = config, Network(config.network, self.neuron, dtype)
+    def __init__(self, config, rng: np.random.Generator, calls: int, optimiser=None):
+        self.config, self.network = config, Network(config.network, self.neuron)
         ranges = zip(config.network.init, self.network.rows, strict=True)
-        self.w = tuple(rng.uniform(*init, rows.shape).astype(dtype) for init, rows in ranges)
-        self.activity = activity([len(self.w[0]), *(w.shape[1] for w in self.w)], dtype)
+        self.w = tuple(rng.uniform(*init, rows.shape).astype(self.network.dtype) for init, rows in ranges)
+        self.activity = activity([len(self.w[0]), *(w.shape[1] for w in self.w)], self.network.dtype)
         self.factor = np.full(len(self.w), config.learning.factor)
         self.course = Course(config.learning.schedule, calls, config.training.epochs, np.zeros((), np.int64))
 

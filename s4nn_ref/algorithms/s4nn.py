@@ -7,6 +7,7 @@ changed. Reference: reference/s4nn.py.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from s4nn_ref.neurons import step
 from s4nn_ref.schedules import SCHEDULES, Course
 from s4nn_ref.settings import choice
 
+CLASSES = [4, 1, 0, 7, 9, 2, 3, 5, 8, 6]  # the class of each output neuron in the authors' program
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,12 +29,15 @@ class Settings:
     eta          : learning rate, one value or one per layer
     weight_decay : share of eta by which weights shrink with every image, one value or one per layer
     reinitialise : hidden neurons that fire for a smaller share of an epoch's images are re-initialised
+    draws        : initial weights, and those of re-initialised neurons, come as everywhere here, or as in the authors'
+                   program: NumPy's older generator, one sequence, neuron by neuron (D45)
     """
 
     gamma: float = field(default=3.0, metadata={"least": 0})
     eta: tuple[float, ...] = field(default=(0.2,), metadata={"least": 0, "per_layer": True})
     weight_decay: tuple[float, ...] = field(default=(0.0,), metadata={"least": 0, "per_layer": True})
     reinitialise: float = field(default=0.0, metadata={"least": 0, "most": 1})
+    draws: Literal["ours", "authors"] = "ours"
     schedule: object = choice(SCHEDULES, "constant")
 
 
@@ -60,6 +66,26 @@ def _learn(t_in, labels, v_th, gamma, t_max, eta, decay, w, scale, fired, a, rec
         scale *= 1.0 - eta * decay
 
 
+class Authors:
+    """The random numbers of the authors' program: one sequence for a whole run, neuron after neuron (D45).
+
+    used : how many of them have been drawn, which is all that a checkpoint must hold
+    """
+
+    def __init__(self, seed: int):
+        self.seed, self.used = seed, np.zeros((), np.int64)
+
+    def uniform(self, low: float, high: float, shape: tuple[int, int]) -> np.ndarray:
+        """Weights (synapses, neurons), as those of a Generator."""
+        generator = np.random.RandomState(self.seed)
+        generator.random_sample(int(self.used))
+        self.used += shape[0] * shape[1]
+        return (high - low) * generator.random_sample(shape[::-1]).T + low
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"drawn": self.used}
+
+
 class Algorithm:
     """See s4nn_ref/algorithms/__init__.py.
 
@@ -69,14 +95,21 @@ class Algorithm:
     neuron = step
     uses_optimiser = False
 
-    def __init__(self, config, rng: np.random.Generator, calls: int, optimiser=None, dtype=np.float32):
-        self.config, self.network = config, Network(config.network, self.neuron, dtype)
+    def __init__(self, config, rng: np.random.Generator, calls: int, optimiser=None):
+        self.config, self.network = config, Network(config.network, self.neuron)
         self.w = tuple(self.network.rows)
-        for w, init in zip(self.w, config.network.init, strict=True):
-            w[...] = rng.uniform(*init, w.shape)
-        self.activity = activity([len(self.w[0]), *(w.shape[1] for w in self.w)], dtype)
+        self.authors = Authors(config.training.seed) if config.learning.draws == "authors" else None
+        self.initialise(self.authors or rng)
+        self.activity = activity([len(self.w[0]), *(w.shape[1] for w in self.w)], self.network.dtype)
         self.fired = tuple(np.zeros(w.shape[1], np.int64) for w in self.w[:-1])
         self.course = Course(config.learning.schedule, calls, config.training.epochs, np.zeros((), np.int64))
+
+    def initialise(self, rng) -> None:
+        """Draw all weights."""
+        for w, init in zip(self.w, self.config.network.init, strict=True):
+            w[...] = rng.uniform(*init, w.shape)
+        if self.authors and self.network.n_classes == len(CLASSES):
+            self.w[-1][:, CLASSES] = self.w[-1].copy()
 
     @staticmethod
     def check(config, specs) -> None:
@@ -116,9 +149,10 @@ class Algorithm:
         """Re-initialise hidden neurons that fired for less than a share `reinitialise` of the epoch's images."""
         for w, fired, init in zip(self.w, self.fired, self.config.network.init, strict=False):
             rare = fired < self.config.learning.reinitialise * images
-            w[:, rare] = rng.uniform(*init, (len(w), int(rare.sum())))
+            w[:, rare] = (self.authors or rng).uniform(*init, (len(w), int(rare.sum())))
             fired[:] = 0
 
     def state(self) -> dict[str, np.ndarray]:
         counts = {f"fired{k}": fired for k, fired in enumerate(self.fired)}
-        return {"parameters": self.network.parameters, "step": self.course.step, **counts}
+        drawn = self.authors.state() if self.authors else {}
+        return {"parameters": self.network.parameters, "step": self.course.step, **counts, **drawn}

@@ -32,6 +32,7 @@ class Settings:
 
     batch  : images per update
     order  : of the images of an epoch: shuffled, as in the file, or sampled with replacement
+    first  : with the order of the file: the image that an epoch begins with; those before it come last
     seed   : of initial weights, split, order and augmentation
     select : which weights are the run's result: of the last epoch, or of the last one that is as good on the
              validation images as the best before it, but for one image (D19)
@@ -40,6 +41,7 @@ class Settings:
     epochs: int = field(default=20, metadata={"least": 0})
     batch: int = field(default=16, metadata={"least": 1, "most": 1_000_000})
     order: Literal["shuffled", "file", "with-replacement"] = "shuffled"
+    first: int = field(default=0, metadata={"least": 0})
     seed: int = field(default=0, metadata={"least": 0})
     select: Literal["best", "last"] = "best"
 
@@ -163,7 +165,7 @@ class Training:
         """Indices of the current epoch's images, as config.training.order says."""
         n, rng = len(self.data.labels), np.random.default_rng((self.config.training.seed, _SHUFFLE, self.epoch))
         if self.config.training.order == "file":
-            return np.arange(n)
+            return np.roll(np.arange(n), -self.config.training.first)
         return rng.integers(0, n, n) if self.config.training.order == "with-replacement" else rng.permutation(n)
 
     def run_epoch(self, progress: Progress, stop: dict) -> bool:

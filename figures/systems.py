@@ -1,0 +1,87 @@
+"""How each system spends spikes: test accuracy against the spikes until the decision, from the records alone.
+
+python figures/systems.py [--results DIR] [--out DIR]
+
+A panel for each data set; a small dot is a seed, a large mark their mean, the star the paper's network as it is quoted.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from common import BLACK, BLUE, GREEN, ORANGE, OUT, PAGE, PINK, RED, ROOT, SKY, attempt, save
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from tables import BASELINES, DATASETS, EXPERIMENTS, records_of
+
+from s4nn_ref.app.paper import PAPER
+from s4nn_ref.errors import InputError
+
+# colour and mark of each learning algorithm: no two share either
+MARKS = {
+    "ds4nn": (BLUE, "o"), "s4nn": (ORANGE, "s"), "bs4nn": (RED, "v"), "relpsp": (GREEN, "^"),
+    "comsa": (SKY, "D"), "mostafa": (PINK, "P"), "stidi": ("0.45", "X"),
+}  # fmt: skip
+
+
+def points(dataset: str, results: Path) -> dict[str, list[dict]]:
+    """Records by experiment, of all systems on a data set."""
+    names = (*EXPERIMENTS[dataset], *BASELINES[dataset])
+    return {name: records for name in names if (records := records_of(name, results))}
+
+
+def named(axes, name: str, x: float, y: float, others: list[float]) -> None:
+    """Write a name beside a point: on its left where another one is near on the right. others : their x"""
+    left = any(1 < other / x < 2.5 for other in others)
+    place, side = ((-6, -3), "right") if left else ((6, -3), "left")
+    axes.annotate(name, (x, y), place, textcoords="offset points", va="top", ha=side, fontsize=7)
+
+
+def panel(axes, found: dict[str, list[dict]], quoted: dict) -> None:
+    """One data set. found : as `points`   quoted : what the paper says of its own network"""
+    means = {}
+    for name, records in found.items():
+        tests = [record["selected"]["test"] for record in records]
+        color, mark = MARKS[records[0]["config"]["learning"]["algorithm"]]
+        spikes = [test["mrn"]["total"] for test in tests]
+        accuracy = [100 * test["accuracy_strict"] for test in tests]
+        axes.plot(spikes, accuracy, mark, color=color, ms=3, alpha=0.5, mew=0)
+        means[name] = sum(spikes) / len(spikes), sum(accuracy) / len(accuracy)
+        axes.plot(*means[name], mark, color=color, ms=7)
+    for name, (x, y) in means.items():
+        named(axes, name, x, y, [other for other, high in means.values() if abs(high - y) < 0.5])
+    x, y = quoted["mrn"], 100 * quoted["test"]
+    axes.plot(x, y, "*", color=BLACK, ms=10)
+    axes.annotate("the paper", (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=7)
+    axes.set(xscale="log", xlabel="spikes until the decision, mean over test images")
+    left, right = axes.get_xlim()
+    axes.set_xlim(left / 1.2, right * 1.8)  # room for names
+    axes.margins(y=0.1)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid()
+
+
+def draw(results: Path) -> Figure:
+    """Both data sets. Raises InputError where one has no record."""
+    figure = Figure(figsize=(PAGE, 3.4), layout="constrained")
+    for axes, dataset in zip(figure.subplots(1, 2), DATASETS, strict=True):
+        if not (found := points(dataset, results)):
+            raise InputError(f"no records of {DATASETS[dataset]} in {results}; make them with: make systems")
+        panel(axes, found, PAPER["ds4nn", "fashion-mnist" if dataset == "fashion" else dataset])
+        axes.set_title(DATASETS[dataset])
+    figure.axes[0].set_ylabel("test accuracy, strict (%)")
+    return figure
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write (default: figures/out)")
+    args = parser.parse_args(argv)
+    return attempt([lambda: save(draw(args.results), "systems", args.out)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
