@@ -5,11 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from numba.core import caching
 
-from s4nn_ref.kernels.compile import WITHOUT_KERNELS
+from s4nn_ref.kernels.compile import WITHOUT_KERNELS, _Files
 
 PACKAGE = Path(__file__).resolve().parent.parent / "s4nn_ref"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -210,7 +212,7 @@ def test_stale_machine_code_is_never_run(copy, cache):
 
 def test_damaged_machine_code_is_compiled_anew(copy):
     assert run(FACTOR, copy) == "0.75\n"
-    stored = list((copy / "s4nn_ref" / "__pycache__").rglob("*.nb[ic]"))
+    stored = list((copy / "s4nn_ref" / "__pycache__").rglob("*.nbc"))
     assert stored
     for path in stored:
         path.write_bytes(path.read_bytes()[:20])
@@ -220,10 +222,46 @@ def test_damaged_machine_code_is_compiled_anew(copy):
     assert run(FACTOR, copy) == "0.75\n"
 
 
+def test_processes_that_compile_at_the_same_time_do_not_mix_their_kernels(tmp_path, monkeypatch):
+    """Two that look into an empty folder, then write. Numba's own files lose one of the kernels, or exchange them."""
+    looked, wrote = threading.Barrier(2, timeout=20), threading.Barrier(2, timeout=20)
+    look, write = caching.IndexDataCacheFile._load_index, caching.IndexDataCacheFile._save_data
+    together = True
+
+    def load_index(self):
+        found = look(self)
+        if together:
+            looked.wait()
+        return found
+
+    def save_data(self, name, data):
+        wrote.wait()
+        write(self, name, data)
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_load_index", load_index)
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_data", save_data)
+    kept = {}
+    for kind in (_Files, caching.IndexDataCacheFile):
+        folder, together = tmp_path / kind.__name__, True
+        folder.mkdir()
+        files = {name: kind(str(folder), "fire", "stamp") for name in ("linear", "alpha")}
+        processes = [
+            threading.Thread(target=one.save, args=(model, f"code of {model}")) for model, one in files.items()
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        together = False
+        kept[kind] = [one.load(name) == f"code of {name}" for name, one in files.items()]
+    assert all(kept[_Files])
+    assert not all(kept[caching.IndexDataCacheFile])
+
+
 def test_kernels_run_where_nothing_can_be_written(copy):
     nowhere = "import s4nn_ref.kernels.compile as c\nc._writable = lambda folder: False\n"
     assert run(nowhere + FACTOR, copy) == "0.75\n"
-    assert not list(copy.rglob("*.nbi"))
+    assert not list(copy.rglob("*.nbc"))
 
 
 PLAIN = """

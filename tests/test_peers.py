@@ -68,7 +68,7 @@ def test_clock_driven_pytorch(case):
 
 @pytest.mark.parametrize(
     ("neuron", "structure", "low"),
-    [(linear, "6C3-P2-12-5", -0.05), (exponential, "20-5", -0.02), (alpha, "S3-20-S3-5", -0.02)],
+    [(linear, "6C3-P2-12-5", -0.05), (exponential, "64-20-5", -0.02), (alpha, "64-S3-20-S3-5", -0.02)],
     ids=["linear", "exponential", "alpha"],
 )
 def test_closed_form_pytorch(neuron, structure, low):

@@ -105,10 +105,36 @@ def _name(value):
     return function.__module__, function.__qualname__, outside, tuple(_name(cell.cell_contents) for cell in cells)
 
 
+class _Files(caching.IndexDataCacheFile):
+    """A file for each key, which it holds too.
+
+    Numba numbers the files of a kernel and keeps an index of them. Two processes that compile at the same time take the
+    same number, and then the index may lead to the machine code of another neuron model.
+    """
+
+    def _name_of(self, key) -> str:
+        return self._data_name_pattern.format(number=int(hashlib.sha256(repr(key).encode()).hexdigest()[:15], 16))
+
+    def save(self, key, data) -> None:
+        self._save_data(self._name_of(key), (key, data))
+
+    def load(self, key):
+        try:
+            stored, data = self._load_data(self._name_of(key))
+        except FileNotFoundError:
+            return None
+        return data if stored == key else None
+
+
 class _Stored(caching.FunctionCache):
     """A cache that is a convenience: what cannot be read is compiled, what cannot be written is not kept."""
 
     _impl_class = _Implementation
+
+    def __init__(self, function):
+        super().__init__(function)
+        locator = self._impl.locator
+        self._cache_file = _Files(locator.get_cache_path(), self._impl.filename_base, locator.get_source_stamp())
 
     def _index_key(self, sig, codegen):
         # by name, since the folder holds these sources only; numba would pickle kernels, differently in every process
@@ -118,8 +144,6 @@ class _Stored(caching.FunctionCache):
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # a damaged file may raise anything
-            with suppress(OSError):
-                self.flush()
             return None
 
     def save_overload(self, sig, data):
