@@ -22,6 +22,7 @@ from compare import PEER_BATCH, peer_online, peers
 from measure import BATCH, ROOT, Work, engines, speed
 from report import markdown
 from scaling import scaling, threads_on_trained
+from systems import SYSTEMS, system
 from waiting import waiting
 
 from s4nn_ref.app.record import environment
@@ -42,13 +43,14 @@ def main(argv=None) -> int:
     works = [(name, weights) for name in NETWORKS for weights in ("trained", "initial")]
     online = ("s4nn", "bs4nn", "s4nn-fashion", "bs4nn-fashion")
     result = {"environment": environment(), "rounds": rounds, "batch": BATCH, "peer_batch": PEER_BATCH}
-    result |= {section: [] for section in ("speed", "engines", "peers", "online")}
+    result |= {section: [] for section in ("speed", "engines", "peers", "online", "systems")}
     steps = [("speed", f"{n}, {w} weights", lambda n=n, w=w: speed(Work(n, w, args.data), rounds)) for n, w in works]
     steps.append(("engines", "mnist-plus, trained weights", lambda: engines("mnist-plus", rounds, args.data)))
     for n, w in works:
         few = functools.partial(Work, n, w, args.data, PEER_BATCH)
         steps.append(("peers", f"{n}, {w} weights", lambda few=few: peers(few().with_exact_sums(), rounds)))
     steps += [("online", n, functools.partial(peer_online, n, rounds, args.data)) for n in online]
+    steps += [("systems", n, functools.partial(system, n, rounds, args.data)) for n in SYSTEMS]
     try:
         for i, (section, what, measure) in enumerate(steps):
             print(f"{i + 1} of {len(steps) + 1}: {section}, {what}", file=sys.stderr, flush=True)

@@ -79,6 +79,22 @@ def online(rows: list[dict]) -> list[str]:
     return table(["online learning", "reference (us)", "ours (us)", "ratio"], cells)
 
 
+def systems(rows: list[dict]) -> list[str]:
+    text = (
+        "Systems in continuous time, and the same closed form in PyTorch: sorted inputs, running sums, autograd. Ours "
+        "on one core; theirs on all cores, at its best batch. Firing times were equal before anything was timed."
+    )
+    head = ["system", "structure", "weights", "work", "ours (us)", "theirs (us)", "their batch", "ratio"]
+    cells = []
+    for row in rows:
+        for what in ("forward", "forward_backward"):
+            named = [row["system"], row["structure"], row["weights"], what.replace("_", " + "), us(row["ours"][what])]
+            peer = row["theirs"]
+            theirs = [us(peer[what]), peer["batch"], f"{row['ratio'][what]:,.0f}"] if peer else ["-", "-", "-"]
+            cells.append([*named, *theirs])
+    return section("Systems in continuous time", text) + table(head, cells)
+
+
 def threads(rows: list[dict]) -> list[str]:
     head = ["network", "threads", "one (us)", "all (us)", "ratio", "training epoch on all (s)"]
     cells = []
@@ -119,5 +135,6 @@ def markdown(result: dict) -> str:
     )
     lines = ["# Benchmark", "", made, "", *speed(result["speed"]), *layers(result["speed"])]
     lines += [*engines(result["engines"]), *peers(result["peers"], result["peer_batch"]), *online(result["online"])]
+    lines += systems(result["systems"])
     lines += [*threads(result["threads"]), *waiting(result["waiting"]), *scaling(result["scaling"])]
     return "\n".join([*lines, f"Peak memory of this process: {result['peak_memory_mb']:.0f} MB.", ""])
