@@ -95,6 +95,7 @@ bench: .venv/installed
 
 figures: .venv/installed
 	$(BIN)/python figures/draw_all.py $(RECORD)
+	$(if $(RECORD),,$(BIN)/python figures/systems.py)
 
 tables: .venv/installed
 	$(BIN)/python figures/tables.py
