@@ -601,3 +601,19 @@ def test_records_older_than_the_baselines_are_of_ds4nn():
     assert "algorithm" not in json.loads((folder / "record.json").read_text())["config"]["learning"]
     assert import_module("common").Run(folder).algorithm == "ds4nn"
     assert "99.30 %" in comparison_text([read_record(folder)])
+
+
+def test_the_figure_of_systems_shows_every_record(tmp_path, capsys):
+    """A point for each seed and a mark for each mean, named; no name lies outside its panel."""
+    systems = import_module("systems")
+    figure = systems.draw(FIGURES.parent / "results")
+    figure.draw_without_rendering()
+    for axes, dataset in zip(figure.axes, ("mnist", "fashion"), strict=True):
+        found = systems.points(dataset, FIGURES.parent / "results")
+        assert {text.get_text() for text in axes.texts} == {*found, "the paper"}
+        seeds = sorted(len(line.get_xdata()) for line in axes.lines)
+        assert seeds == sorted([1] * (len(found) + 1) + [len(records) for records in found.values()])
+        for text in axes.texts:
+            assert axes.bbox.x0 <= text.get_window_extent().x0
+    assert systems.main(["--results", str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert "make systems" in capsys.readouterr().err
