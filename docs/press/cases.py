@@ -205,7 +205,7 @@ def code(number: int) -> str:
 
 def network_code() -> str:
     """The lines that make the network."""
-    lines, first = inspect.getsourcelines(inspect.getmodule(dense))
+    lines = inspect.getsource(inspect.getmodule(dense)).splitlines(keepends=True)
     begin = lines.index(inspect.getsource(dense).splitlines(keepends=True)[0])
     end = next(k for k, line in enumerate(lines) if line.startswith("def potential"))
     return "".join(lines[begin:end]).rstrip()

@@ -24,7 +24,10 @@ def eq07(e, delta):
         axes.set_xlabel(f"its firing time (now {t})")
     both[0].set(ylabel="E", ylim=(0, 0.04))
     said = "; ".join(f"of output {j} the slope is {number(delta[j])}" for j in range(2))
-    return figure, f"The cost as a curve over the firing time of each output, with a tangent at the present time: {said}."
+    return (
+        figure,
+        f"The cost as a curve over the firing time of each output, with a tangent at the present one: {said}.",
+    )
 
 
 def matrix(axes, left, values, title) -> None:
@@ -65,11 +68,11 @@ def eq09(e, delta):
                   facecolor="white", edgecolor=TWO[j])  # fmt: skip
         axes.text(e[j] + (0, 1.5 * step)[j], abs(e[j]) + (0.008, 0)[j], f"e = {number(e[j])}\nslope {number(delta[j])}",
                   ha=("center", "left")[j], color=TWO[j])  # fmt: skip
-    axes.set(xlim=(-0.16, 0.15), ylim=(-0.01, 0.17), xlabel="e; a later spike moves it to the right", ylabel="size of e")
+    axes.set(xlim=(-0.16, 0.15), ylim=(-0.01, 0.17), xlabel="e; a later spike is farther right", ylabel="size of e")
     said = "; ".join(f"output {j}: error {number(e[j])}, slope {number(delta[j])}" for j in range(2))
     return figure, (
-        "The two triangles of the cost. A spike that comes a little later adds or takes a hatched strip, as high as the "
-        f"error is large: {said}."
+        "The two triangles of the cost. A spike that comes a little later adds or takes a hatched strip, as high as "
+        f"the error is large: {said}."
     )
 
 
@@ -102,8 +105,8 @@ def eq11(kinds):
         axes.set_ylim(min(delta) - room, max(delta) + room)
         for j in range(2):
             up = delta[j] > 0
-            axes.annotate(number(delta[j]), (j, delta[j]), (0, 3 if up else -3), textcoords="offset points", ha="center",
-                          va="bottom" if up else "top")  # fmt: skip
+            axes.annotate(number(delta[j]), (j, delta[j]), (0, 3 if up else -3), textcoords="offset points",
+                          ha="center", va="bottom" if up else "top")  # fmt: skip
         axes.set_title(f"{kind}: signs turn" if turned else kind, loc="left", weight="bold" if turned else "normal")
         axes.set_xticks((0, 1), ["output 0", "output 1"])
         said.append(f"{kind} {listed(delta)}" + (", both signs turned" if turned else ""))

@@ -138,7 +138,8 @@ def row(number: int, document: Path = DERIVATION) -> Row:
             files = tuple(ROOT / "s4nn_ref" / name for name in re.findall(r"`([\w/]+\.py)`", fast))
             for path in files:
                 if not path.exists() or not any(equations & found for found in tags(path).values()):
-                    raise ExtensionError(f"{document.name} names {path.name}, of which no line is closed with # Eq. {listed[:-2]}")
+                    tag = f"# Eq. {listed.removesuffix(', ')}"
+                    raise ExtensionError(f"{document.name} names {path.name}, of which no line is closed with {tag}")
             return Row(files, tuple(re.findall(r"`(test_\w+)`", worked)))
     raise ExtensionError(f"{document.name}: no row of the last table is that of Eq. {number}")
 

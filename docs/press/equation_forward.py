@@ -3,7 +3,7 @@
 import numpy as np
 
 from press.cases import HIDDEN, LABEL, LAM, T_MAX, V_TH, potential
-from press.equation_style import BLACK, GREEN, GREY, ORANGE, PALE, TWO, figure_of, listed, number
+from press.equation_style import BLACK, GREY, ORANGE, PALE, TWO, figure_of, listed, number
 
 STYLES = ("-", "--")  # of the lines of neurons 0 and 1
 

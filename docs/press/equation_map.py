@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from press.cases import HIDDEN, IMAGE, LABEL, OUTPUT, present, run
+from press.cases import HIDDEN, IMAGE, OUTPUT, errors, present, run
 from press.equation_style import BLACK, BLUE, GREY, PALE, figure_of, listed, number
 
 COLUMNS = ("pixels", "hidden layer", "output layer")
@@ -16,8 +16,8 @@ class Part(NamedTuple):
     """
 
     labels: dict[int, list[str]]
-    edges: dict[float, np.ndarray] = {}
-    stressed: tuple[float, ...] = ()
+    edges: dict[float, np.ndarray]
+    stressed: tuple[float, ...]
     back: bool = False  # whether things go from right to left
     cost: str = ""
 
@@ -26,27 +26,36 @@ def texts(symbol: str, values) -> list[str]:
     return [f"{symbol} = {number(value)}" for value in values]
 
 
-def part(equation: int) -> Part:
-    """What the map of an equation shows, with numbers from the cases."""
-    t = [texts("t", firing.t.ravel()) for firing in present()]
-    values = run(equation)[0]
-    w1, w2 = HIDDEN.w[:, 0, 0], OUTPUT.w[:, 0, 0]
-    both = {0: t[0], 1: t[1], 2: t[2]}
-    e = lambda symbol: texts(symbol, run(5)[0]["e"])  # noqa: E731
-    return {
-        1: lambda: Part({0: [f"I = {i}, {of}" for i, of in zip(IMAGE.ravel(), t[0], strict=True)]}, stressed=(0,)),
-        2: lambda: Part({0: t[0], 1: texts("V", values["v"][:, 6])}, {0.5: w1}, (0.5, 1)),
-        3: lambda: Part(both, {0.5: w1, 1.5: w2}, (1, 2)),
-        4: lambda: Part({1: t[1], 2: texts("T", values["target"])}, stressed=(2,)),
-        5: lambda: Part({2: e("e")}, stressed=(2,)),
-        6: lambda: Part({2: e("e")}, stressed=(2, 3), cost=f"E = {number(values['E'])}"),
-        7: lambda: Part({2: texts("δ", values["delta"])}, stressed=(2, 3), back=True, cost="E"),
-        8: lambda: Part({2: e("δ")}, {1.5: values["dw"]}, (1.5,), True),
-        9: lambda: Part({2: e("δ = e")}, stressed=(2,), back=True),
-        10: lambda: Part({1: texts("δ", values["delta"]), 2: e("δ")}, {1.5: values["parts"]}, (1, 1.5), True),
-        11: lambda: Part({2: texts("δ", values["kinds"]["signed-sum"])}, stressed=(2,), back=True),
-        12: lambda: Part({1: t[1], 2: t[2]}, {1.5: values["lift"]}, (1.5,), True),
-    }[equation]()
+def times(*columns: int) -> dict[int, list[str]]:
+    """Firing times as labels of these columns."""
+    states = present()
+    return {column: texts("t", states[column].t.ravel()) for column in columns}
+
+
+def of_errors(symbol: str) -> dict[int, list[str]]:
+    return {2: texts(symbol, errors())}
+
+
+def pixels() -> list[str]:
+    return [f"I = {i}, {t}" for i, t in zip(IMAGE.ravel(), times(0)[0], strict=True)]
+
+
+W1, W2 = HIDDEN.w[:, 0, 0], OUTPUT.w[:, 0, 0]
+# what the map of an equation shows, from what its case returns
+PARTS = {
+    1: lambda case: Part({0: pixels()}, {}, (0,)),
+    2: lambda case: Part(times(0) | {1: texts("V", case["v"][:, 6])}, {0.5: W1}, (0.5, 1)),
+    3: lambda case: Part(times(0, 1, 2), {0.5: W1, 1.5: W2}, (1, 2)),
+    4: lambda case: Part(times(1) | {2: texts("T", case["target"])}, {}, (2,)),
+    5: lambda case: Part(of_errors("e"), {}, (2,)),
+    6: lambda case: Part(of_errors("e"), {}, (2, 3), cost=f"E = {number(case['E'])}"),
+    7: lambda case: Part({2: texts("δ", case["delta"])}, {}, (2, 3), True, "E"),
+    8: lambda case: Part(of_errors("δ"), {1.5: case["dw"]}, (1.5,), True),
+    9: lambda case: Part(of_errors("δ = e"), {}, (2,), True),
+    10: lambda case: Part({1: texts("δ", case["delta"])} | of_errors("δ"), {1.5: case["parts"]}, (1, 1.5), True),
+    11: lambda case: Part({2: texts("δ", case["kinds"]["signed-sum"])}, {}, (2,), True),
+    12: lambda case: Part(times(1, 2), {1.5: case["lift"]}, (1.5,), True),
+}
 
 
 def neurons(axes, column: int, of: Part) -> None:
@@ -55,11 +64,18 @@ def neurons(axes, column: int, of: Part) -> None:
     color, width = (BLUE, 3) if stressed else (GREY, 1.5)
     axes.text(column, 1.62, COLUMNS[column], ha="center", va="bottom", color=BLACK if stressed else GREY)
     for j in range(2):
-        axes.plot(column, 1 - j, "o", markersize=30, color="white", markeredgecolor=color, markeredgewidth=width, zorder=3)
+        axes.plot(column, 1 - j, "o", markersize=30, color="white", mec=color, mew=width, zorder=3)
         axes.text(column, 1 - j, str(j), ha="center", va="center", zorder=4)
         if column in of.labels:
             axes.text(column, 1 - j - 0.3, of.labels[column][j], ha="center", va="top", zorder=4,
                       weight="bold" if stressed else "normal")  # fmt: skip
+
+
+def arrow(axes, left, right, back, color=BLUE, width=2, style="-") -> None:
+    """From left to right, or back."""
+    start, end = (right, left) if back else (left, right)
+    look = {"arrowstyle": "->", "color": color, "lw": width, "linestyle": style, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", end, start, arrowprops=look, zorder=1)
 
 
 def connections(axes, left: int, of: Part) -> None:
@@ -68,10 +84,8 @@ def connections(axes, left: int, of: Part) -> None:
     values, stressed = of.edges.get(column), column in of.stressed
     for j, i in np.ndindex(2, 2):
         none = values is not None and values[j, i] == 0
-        ends = [(left + 0.17, 1 - i), (left + 0.83, 1 - j)]
-        axes.annotate("", *(ends if of.back else ends[::-1]), zorder=1, arrowprops={
-            "arrowstyle": "->", "color": BLUE if stressed and not none else GREY, "lw": 2 if stressed and not none else 1,
-            "linestyle": ":" if none else "-", "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+        color, width = (BLUE, 2) if stressed and not none else (GREY, 1)
+        arrow(axes, (left + 0.17, 1 - i), (left + 0.83, 1 - j), of.back, color, width, ":" if none else "-")
         if values is not None:
             x = 0.3 if i != j else 0.5
             y = (1 - i) + (i - j) * x
@@ -81,7 +95,7 @@ def connections(axes, left: int, of: Part) -> None:
 
 def draw(equation: int):
     """A figure and its alternative text."""
-    of = part(equation)
+    of = PARTS[equation](run(equation)[0])
     figure, axes = figure_of(2.6)
     for column in range(3):
         neurons(axes, column, of)
@@ -91,8 +105,7 @@ def draw(equation: int):
         axes.text(3, 0.5, of.cost, ha="center", va="center", weight="bold",
                   bbox={"boxstyle": "round", "facecolor": PALE, "edgecolor": BLUE})  # fmt: skip
         for j in range(2):
-            ends = [(2.17, 1 - j), (2.72, 0.55 - 0.1 * j)]
-            axes.annotate("", *(ends if of.back else ends[::-1]), arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 2})
+            arrow(axes, (2.17, 1 - j), (2.72, 0.55 - 0.1 * j), of.back)
     axes.set(xlim=(-0.45, 3.4 if of.cost else 2.45), ylim=(-0.75, 1.9))
     axes.axis("off")
     return figure, alternative(of)
