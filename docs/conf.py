@@ -17,6 +17,7 @@ extensions = [
     "press.mathml",
     "press.sources",
     "press.equation",
+    "press.equation_systems",
 ]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "attrs_inline"]

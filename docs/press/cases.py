@@ -187,20 +187,24 @@ def eq12():
     return {"more": more, "lift": lift}
 
 
-def run(number: int) -> tuple[dict, str]:
-    """What the case of an equation returns and what it prints."""
+def case(number: int):
+    """The case of an equation, a function."""
+    return globals()[f"eq{number:02}"]
+
+
+def run(function) -> tuple[dict, str]:
+    """What a case returns, and what it prints."""
     printed = io.StringIO()
     with redirect_stdout(printed):
-        values = globals()[f"eq{number:02}"]()
+        values = function()
     return values, printed.getvalue().rstrip()
 
 
-def code(number: int) -> str:
+def code(function) -> str:
     """The lines of a case as they are shown: without its name, and without what it hands to the picture."""
-    source = inspect.getsource(globals()[f"eq{number:02}"])
-    (function,) = ast.parse(source).body
-    lines = source.splitlines()
-    return dedent("\n".join(lines[1 : function.body[-1].lineno - 1]))
+    source = inspect.getsource(function)
+    (definition,) = ast.parse(source).body
+    return dedent("\n".join(source.splitlines()[1 : definition.body[-1].lineno - 1]))
 
 
 def network_code() -> str:

@@ -86,7 +86,7 @@ class Equation(FromSources):
         number = int(self.arguments[0])
         written(number)
         self.env.note_dependency(str(DERIVATION))
-        values, printed = cases.run(number)
+        values, printed = cases.run(cases.case(number))
         return [
             self.course(number),
             self.picture(number, "map", equation_map.draw, number),
@@ -137,7 +137,7 @@ class Equation(FromSources):
             tests += self.link(WORKED, line_of_test(name), name)
         tests += nodes.Text(".")
         return [
-            code_block(cases.code(number)),
+            code_block(cases.code(cases.case(number))),
             nodes.paragraph("", "It prints"),
             code_block(printed, "text"),
             *self.folded("The network, and the functions that the case calls", [code_block(cases.network_code())]),

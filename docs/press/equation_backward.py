@@ -26,7 +26,7 @@ def eq07(e, delta):
     said = "; ".join(f"of output {j} the slope is {number(delta[j])}" for j in range(2))
     return (
         figure,
-        f"The cost as a curve over the firing time of each output, with a tangent at the present one: {said}.",
+        f"The cost over the firing time of each output, with a tangent at the present time: {said}.",
     )
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from press.cases import HIDDEN, IMAGE, OUTPUT, errors, present, run
+from press.cases import HIDDEN, IMAGE, OUTPUT, case, errors, present, run
 from press.equation_style import BLACK, BLUE, GREY, PALE, figure_of, listed, number
 
 COLUMNS = ("pixels", "hidden layer", "output layer")
@@ -43,18 +43,18 @@ def pixels() -> list[str]:
 W1, W2 = HIDDEN.w[:, 0, 0], OUTPUT.w[:, 0, 0]
 # what the map of an equation shows, from what its case returns
 PARTS = {
-    1: lambda case: Part({0: pixels()}, {}, (0,)),
-    2: lambda case: Part(times(0) | {1: texts("V", case["v"][:, 6])}, {0.5: W1}, (0.5, 1)),
-    3: lambda case: Part(times(0, 1, 2), {0.5: W1, 1.5: W2}, (1, 2)),
-    4: lambda case: Part(times(1) | {2: texts("T", case["target"])}, {}, (2,)),
-    5: lambda case: Part(of_errors("e"), {}, (2,)),
-    6: lambda case: Part(of_errors("e"), {}, (2, 3), cost=f"E = {number(case['E'])}"),
-    7: lambda case: Part({2: texts("δ", case["delta"])}, {}, (2, 3), True, "E"),
-    8: lambda case: Part(of_errors("δ"), {1.5: case["dw"]}, (1.5,), True),
-    9: lambda case: Part(of_errors("δ = e"), {}, (2,), True),
-    10: lambda case: Part({1: texts("δ", case["delta"])} | of_errors("δ"), {1.5: case["parts"]}, (1, 1.5), True),
-    11: lambda case: Part({2: texts("δ", case["kinds"]["signed-sum"])}, {}, (2,), True),
-    12: lambda case: Part(times(1, 2), {1.5: case["lift"]}, (1.5,), True),
+    1: lambda of: Part({0: pixels()}, {}, (0,)),
+    2: lambda of: Part(times(0) | {1: texts("V", of["v"][:, 6])}, {0.5: W1}, (0.5, 1)),
+    3: lambda of: Part(times(0, 1, 2), {0.5: W1, 1.5: W2}, (1, 2)),
+    4: lambda of: Part(times(1) | {2: texts("T", of["target"])}, {}, (2,)),
+    5: lambda of: Part(of_errors("e"), {}, (2,)),
+    6: lambda of: Part(of_errors("e"), {}, (2, 3), cost=f"E = {number(of['E'])}"),
+    7: lambda of: Part({2: texts("δ", of["delta"])}, {}, (2, 3), True, "E"),
+    8: lambda of: Part(of_errors("δ"), {1.5: of["dw"]}, (1.5,), True),
+    9: lambda of: Part(of_errors("δ = e"), {}, (2,), True),
+    10: lambda of: Part({1: texts("δ", of["delta"])} | of_errors("δ"), {1.5: of["parts"]}, (1, 1.5), True),
+    11: lambda of: Part({2: texts("δ", of["kinds"]["signed-sum"])}, {}, (2,), True),
+    12: lambda of: Part(times(1, 2), {1.5: of["lift"]}, (1.5,), True),
 }
 
 
@@ -95,7 +95,7 @@ def connections(axes, left: int, of: Part) -> None:
 
 def draw(equation: int):
     """A figure and its alternative text."""
-    of = PARTS[equation](run(equation)[0])
+    of = PARTS[equation](run(case(equation))[0])
     figure, axes = figure_of(2.6)
     for column in range(3):
         neurons(axes, column, of)
