@@ -24,6 +24,7 @@ IMAGE = np.array([[[244, 239]]])  # two pixels
 HIDDEN = dense([[120, 0], [60, 60]])
 OUTPUT = dense([[150, 10], [50, 70]])
 LABEL, LAM, V_TH, T_MAX = 1, 10, 100.0, 100
+FOUR = [([60, 50], [3, 7]), ([60, 40], [3, 7]), ([120, -30], [5, 5]), ([120, -30], [5, 6])]  # weights, inputs
 
 
 def show(name, values):
@@ -68,13 +69,14 @@ def eq02():
     show("V(4)", v[:, 4])
     show("V(5)", v[:, 5])
     show("V(6)", v[:, 6])
-    show("V at the spike", ds4nn.fire(ds4nn.encode(IMAGE, T_MAX), HIDDEN, V_TH, T_MAX).v_peak.ravel())
+    firing = ds4nn.fire(ds4nn.encode(IMAGE, T_MAX), HIDDEN, V_TH, T_MAX)
+    show("V at the spike", firing.v_peak.ravel())
     return {"v": v}
 
 
 def eq03():
     t = []
-    for w, inputs in [([60, 50], [3, 7]), ([60, 40], [3, 7]), ([120, -30], [5, 5]), ([120, -30], [5, 6])]:
+    for w, inputs in FOUR:
         firing = ds4nn.fire(np.reshape(inputs, (1, 1, 2)), dense([w]), V_TH, T_MAX)
         t.append(firing.t.item())
         print(f"weights {w}, inputs at {inputs}: t = {t[-1]}")
@@ -89,8 +91,7 @@ def eq04():
     target = ds4nn.target_times(t, LABEL, LAM, T_MAX)
     show("t", t)
     show("T", target)
-    three = ds4nn.target_times(np.array([30, 40, 60]), 1, LAM, T_MAX)
-    show("t = (30, 40, 60), class 1: T", three)
+    show("t = (30, 40, 60): T", ds4nn.target_times(np.array([30, 40, 60]), LABEL, LAM, T_MAX))
     return {"t": t, "target": target}
 
 
@@ -98,7 +99,7 @@ def eq05():
     t = present()[-1].t.ravel()
     e = ds4nn.temporal_error(t, LABEL, LAM, T_MAX)
     show("e", e)
-    show("t = (30, 40, 60), class 1: e", ds4nn.temporal_error(np.array([30, 40, 60]), 1, LAM, T_MAX))
+    show("t = (30, 40, 60): e", ds4nn.temporal_error(np.array([30, 40, 60]), LABEL, LAM, T_MAX))
     return {"t": t, "e": e}
 
 
@@ -107,7 +108,7 @@ def eq06():
     E = ds4nn.cost(e)
     show("e squared / 2", e**2 / 2)
     show("E", E)
-    show("t = (30, 40, 60), class 1: E", ds4nn.cost(np.array([-0.4, 0.2, -0.1])))
+    show("t = (30, 40, 60): E", ds4nn.cost(np.array([-0.4, 0.2, -0.1])))
     return {"e": e, "E": E}
 
 
@@ -117,7 +118,8 @@ def eq07():
     rate = []
     for j in range(2):
         later, earlier = e.copy(), e.copy()
-        later[j], earlier[j] = e[j] + step, e[j] - step  # output j fires a step later, a step earlier; T stays
+        later[j] += step  # output j fires a step later, and its target stays
+        earlier[j] -= step
         rate.append((ds4nn.cost(later) - ds4nn.cost(earlier)) / (2 * step))
     show("change of E per unit of time: delta", rate)
     return {"e": e, "delta": rate}

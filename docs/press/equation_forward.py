@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from press.cases import HIDDEN, LABEL, LAM, T_MAX, V_TH, potential
+from press.cases import FOUR, HIDDEN, LABEL, LAM, T_MAX, V_TH, potential
 from press.equation_style import BLACK, GREY, ORANGE, PALE, TWO, figure_of, listed, number
 
 STYLES = ("-", "--")  # of the lines of neurons 0 and 1
@@ -52,9 +52,6 @@ def eq02(v):
     rows[1].set(xlabel="time step; spikes come at 4 and 6", xticks=range(0, 11, 2))
     steps = "; ".join(f"hidden neuron {j}: {listed(v[j, 3:7])} in steps 3 to 6" for j in range(2))
     return figure, f"The potentials of two neurons as stairs that rise where an input spike comes. {steps}."
-
-
-FOUR = (([60, 50], [3, 7]), ([60, 40], [3, 7]), ([120, -30], [5, 5]), ([120, -30], [5, 6]))
 
 
 def eq03(t):

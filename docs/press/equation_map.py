@@ -106,7 +106,7 @@ def draw(equation: int):
                   bbox={"boxstyle": "round", "facecolor": PALE, "edgecolor": BLUE})  # fmt: skip
         for j in range(2):
             arrow(axes, (2.17, 1 - j), (2.72, 0.55 - 0.1 * j), of.back)
-    axes.set(xlim=(-0.45, 3.4 if of.cost else 2.45), ylim=(-0.75, 1.9))
+    axes.set(xlim=(-0.45, 3.4 if of.cost else 2.45), ylim=(-0.6, 1.9))
     axes.axis("off")
     return figure, alternative(of)
 

@@ -46,6 +46,7 @@ def figure_of(height: float, *grid: int, **options):
 
 def drawn(app, name: str, draw: Callable, *values, **named) -> picture:
     """Draw a picture into the site. draw(*values, **named) -> matplotlib Figure, alternative text"""
+    app.env.note_dependency(draw.__code__.co_filename)
     with matplotlib.rc_context(STYLE):
         figure, alt = draw(*values, **named)
         folder = Path(app.outdir) / "_images"
