@@ -144,7 +144,8 @@ def test_a_tag_that_is_missing_is_one_clear_line(tmp_path):
         ("```{neuron-function} linear.nothing\n```", "there is no function nothing in s4nn_ref/neurons/linear.py"),
         ("```{neuron} nothing\n```", "has no case of_nothing"),
         (":::{equation} 13\n$$ x $$\n:::", "eq13.md"),
-        ("$$ \\frac{1}{2 $$", "this formula cannot be read"),
+        ("$$ x^ $$", "this formula cannot be read"),
+        ("$$ \\nosuch x $$", "this formula cannot be read"),
     ],
 )
 def test_what_cannot_be_built_ends_the_build(tmp_path, page, message):
@@ -218,4 +219,4 @@ def test_eq10_opens_in_a_browser(html, page):
     page.locator("summary", has_text="more places").click()
     assert inner.is_visible()
     page.locator("a", has_text="kernels/backprop.py").first.click()
-    assert page.locator(f"#{page.url.partition('#')[2]}").count() == 1
+    page.locator(f"#{page.url.partition('#')[2]}").wait_for(state="attached")
