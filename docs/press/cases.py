@@ -180,9 +180,9 @@ def eq12():
     for j, i in np.ndindex(2, 2):
         raised = w.copy()
         raised[j, i] += more
-        before, after = potential(hidden.t.ravel(), w), potential(hidden.t.ravel(), raised)
-        t_j = output.t.ravel()[j]
-        lift[j, i] = (after - before)[j, t_j] / more
+        before = potential(hidden.t.ravel(), w)
+        after = potential(hidden.t.ravel(), raised)
+        lift[j, i] = (after - before)[j, output.t.ravel()[j]] / more
     show("V_j(t_j) rises with w_ji by", lift)
     dw, _ = through([1, 1])  # delta = 1, so that dE/dw = -dV/dw
     show("-dE/dw where delta is 1", -dw)

@@ -98,16 +98,17 @@ def of_stidi():
     show("firing time", t_post)
     show("firing time, in plain loops", stidi.first_spike(t_pre, w, v_th))
     of = derivatives(triangular, inputs, v_th)
-    in_loops = -t_post / v_th * stidi.eps(t_post - t_pre), t_post / v_th * w * stidi.slope(t_post - t_pre)
+    since = t_post - t_pre
+    in_loops = -t_post / v_th * stidi.eps(since), t_post / v_th * w * stidi.slope(since)
     true = differences(triangular, inputs, v_th)
     for name, formula, difference in zip(("dt/dw", "dt/dt_i"), of, true, strict=True):
         show(f"{name}, the surrogate", formula)
         show(f"{name}, by differences", difference)
-    slope = (w * stidi.slope(t_post - t_pre)).sum()
-    show("slope of V at the spike, over that of the line from 0", slope * t_post / v_th)
-    scaled = np.multiply(true, slope * t_post / v_th)
-    print(f"largest difference from the true one times that number: {np.abs(np.subtract(of, scaled)).max():.1g}")
-    print(f"largest difference from the plain loops: {np.abs(np.subtract(of, in_loops)).max():.1g}")
+    ratio = (w * stidi.slope(since)).sum() * t_post / v_th
+    show("slope of V at the spike, over that of the line from 0", ratio)
+    scaled, loops = np.abs(np.subtract(of, np.multiply(true, ratio))), np.abs(np.subtract(of, in_loops))
+    print(f"largest difference from the true one times that number: {scaled.max():.1g}")
+    print(f"largest difference from the plain loops: {loops.max():.1g}")
     return {"model": triangular, "inputs": inputs, "v_th": v_th}
 
 
@@ -127,17 +128,22 @@ def of_s4nn():
     return {"model": step, "inputs": inputs, "v_th": v_th, "delay": 1}
 
 
+def with_signs(t_pre, w, factor):
+    """Inputs as BS4NN's neurons meet them."""
+    return [(int(t), factor * np.sign(w_i)) for t, w_i in zip(t_pre, w, strict=True)]
+
+
 def of_bs4nn():
     t_pre, w, factor, t_max = np.array([3, 5, 7, 8]), np.array([0.7, -0.2, 1.3, 0.1]), 60.0, 256
-    inputs = [(t, factor * np.sign(w_i)) for t, w_i in zip(t_pre.tolist(), w, strict=True)]
+    inputs = with_signs(t_pre, w, factor)
     exceeds = math.nextafter(bs4nn.V_TH, math.inf)
     show("weights that the spikes meet", [w_i for _, w_i in inputs])
     show("firing time", fire(step, inputs, exceeds)[0] + 1)
     (_, t_post), _ = s4nn.present(t_pre, [np.sign(w)[None]], [bs4nn.V_TH / factor], t_max)
     show("firing time, in plain loops", t_post)
     show("dt/dw, the surrogate", derivatives(step, inputs, exceeds)[0])
-    signs = [[(t, factor * np.sign(w_i + d)) for t, w_i in zip(t_pre.tolist(), w, strict=True)] for d in (0.05, -0.05)]
-    show("firing time, every weight larger by 0.05, and smaller", [fire(step, of, exceeds)[0] + 1 for of in signs])
+    moved = [with_signs(t_pre, w + d, factor) for d in (0.05, -0.05)]
+    show("firing time, weights 0.05 larger, and smaller", [fire(step, of, exceeds)[0] + 1 for of in moved])
     weights, factors = [np.array([w, -w])], np.array([factor])  # a second output, which stays silent
     bs4nn.update(t_pre, 1, weights, factors, [1.0], 0.01, 1, t_max)
     show("what an update adds to the weights", weights[0] - [w, -w])

@@ -8,7 +8,7 @@
 
 The formula is followed by the lines that compute it, in the document and in the fast code, and by a case worked by
 hand, its code, what it prints, and its picture. The directive `equations` lists all pages. What is missing, a tag, a
-file, a test, ends the build.
+file, a test, is an error of one line, which ends a build with --fail-on-warning.
 """
 
 import re
@@ -24,6 +24,7 @@ from press.equation_style import drawn, setup_pictures
 from press.sources import ROOT, source_uri
 
 ALL = range(1, 13)
+FORWARD = 3  # whose map shows the whole network with its weights and firing times
 FOLDER = ROOT / "docs" / "equations"
 PAGE = re.compile(r"# (Eq\. \d+: [^\n]+)\n+(.+?)\n\n.*?^:::\{equation\} (\d+)\n+\$\$(.+?)\$\$", re.M | re.S)
 
@@ -34,9 +35,10 @@ def page(number: int) -> str:
 
 def written(number: int) -> tuple[str, str, str]:
     """Title, first sentence and formula of a page, as its document has them."""
-    found = PAGE.match((FOLDER / f"{page(number)}.md").read_text())
+    path = FOLDER / f"{page(number)}.md"
+    found = path.exists() and PAGE.match(path.read_text())
     if not found or int(found[3]) != number:
-        raise ExtensionError(f"{page(number)}.md: a title, a sentence, then :::{{equation}} {number} and a formula")
+        raise ExtensionError(f"{path.name} is not a title, a sentence, then :::{{equation}} {number} and a formula")
     return found[1], found[2], found[4].strip()
 
 
@@ -53,7 +55,16 @@ def code_block(text: str, language: str = "python") -> nodes.literal_block:
 
 
 class FromSources(SphinxDirective):
-    """What the directives of this module and of systems.py share: code with its address, and folded parts."""
+    """What the directives of this module and of equation_systems.py share: what is missing is one line that names the
+    page, an error that ends the build; code has its address; parts are folded.
+    """
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            return self.built()
+        except ExtensionError as error:
+            self.env.note_reread()  # what is missing may appear anywhere
+            raise self.error(str(error)) from error
 
     def link(self, path, line: int, text: str) -> nodes.reference:
         uri = source_uri(self.env.app, self.env.docname, path, line)
@@ -82,10 +93,11 @@ class Equation(FromSources):
     required_arguments = 1
     has_content = True
 
-    def run(self) -> list[nodes.Node]:
-        number = int(self.arguments[0])
+    def built(self) -> list[nodes.Node]:
+        number = int(self.arguments[0]) if self.arguments[0].isdigit() else 0
         written(number)
-        self.env.note_dependency(str(DERIVATION))
+        for path in (DERIVATION, *(ROOT / "s4nn_ref").rglob("*.py")):  # a tag may come anywhere
+            self.env.note_dependency(str(path))
         values, printed = cases.run(cases.case(number))
         return [
             self.course(number),
@@ -130,7 +142,8 @@ class Equation(FromSources):
 
     def worked(self, number: int, printed: str) -> list[nodes.Node]:
         """The code of the case, what it prints, the network it runs on, and the tests that hold the same numbers."""
-        self.env.note_dependency(cases.__file__)
+        for path in (cases.__file__, WORKED):
+            self.env.note_dependency(str(path))
         tests = nodes.paragraph("", "Tested, for these loops and for both engines, by ")
         for k, name in enumerate(row(number).tests):
             tests += nodes.Text(", ") if k else nodes.Text("")
@@ -149,10 +162,10 @@ def drawing(number: int):
     return getattr(equation_forward, page(number), None) or getattr(equation_backward, page(number))
 
 
-class Equations(SphinxDirective):
-    """The list of the pages: title, formula and first sentence of each."""
+class Equations(FromSources):
+    """The network, and the list of the pages: title, formula and first sentence of each."""
 
-    def run(self) -> list[nodes.Node]:
+    def built(self) -> list[nodes.Node]:
         listed = nodes.enumerated_list(classes=["equations"])
         for number in ALL:
             self.env.note_dependency(str(FOLDER / f"{page(number)}.md"))
@@ -162,7 +175,7 @@ class Equations(SphinxDirective):
             line = nodes.paragraph("", "", *self.parse_inline(sentence)[0])
             block = nodes.math_block(formula, formula, nowrap=False)
             listed += nodes.list_item("", nodes.paragraph("", "", link), block, line)
-        return [listed]
+        return [drawn(self.env.app, "equations", equation_map.draw, FORWARD), listed]
 
 
 def setup(app):

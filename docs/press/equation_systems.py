@@ -13,7 +13,6 @@ from inspect import getsource
 import numpy as np
 from docutils import nodes
 from sphinx.errors import ExtensionError
-from sphinx.util.docutils import SphinxDirective
 
 from press import cases, cases_systems
 from press.equation import FromSources, code_block
@@ -90,12 +89,12 @@ def alternative(inputs, v_th, t_post, shown) -> str:
     )
 
 
-class Neuron(SphinxDirective):
+class Neuron(FromSources):
     """The picture of a system's case."""
 
     required_arguments = 1
 
-    def run(self) -> list[nodes.Node]:
+    def built(self) -> list[nodes.Node]:
         (name,) = self.arguments
         self.env.note_dependency(cases_systems.__file__)
         return [drawn(self.env.app, f"system-{name}", draw, **cases.run(system(name))[0])]
@@ -108,7 +107,7 @@ class NeuronFunction(FromSources):
     optional_arguments = 1
     has_content = True
 
-    def run(self) -> list[nodes.Node]:
+    def built(self) -> list[nodes.Node]:
         found = self.parse_content_to_nodes()
         for name, folder in zip(self.arguments, ("neurons", "reference"), strict=False):
             found += self.place(function(name, folder))
@@ -120,10 +119,10 @@ class NeuronCase(FromSources):
 
     required_arguments = 1
 
-    def run(self) -> list[nodes.Node]:
+    def built(self) -> list[nodes.Node]:
         case = system(self.arguments[0])
         self.env.note_dependency(cases_systems.__file__)
-        helpers = ("events", "fire", "derivatives", "differences", "compare")
+        helpers = ("events", "fire", "derivatives", "differences", "compare", "with_signs")
         source = "\n\n".join(getsource(getattr(cases_systems, name)) for name in helpers)
         return [
             code_block(cases.code(case)),

@@ -138,24 +138,45 @@ def test_a_tag_that_is_missing_is_one_clear_line(tmp_path):
         equation_code.line_of_test("test_eq13_by_hand")
 
 
+def build(tmp_path, page):
+    """A site of one page, built as `make docs` does."""
+    (tmp_path / "index.md").write_text(f"# Title\n\n{page}\n")
+    conf = (ROOT / "docs" / "conf.py").read_text().replace("Path(__file__)", f'Path("{ROOT}/docs/conf.py")')
+    (tmp_path / "conf.py").write_text(conf.replace('["_static"]', "[]"))
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "--quiet",
+        "--fail-on-warning",
+        "--keep-going",
+        tmp_path,
+        tmp_path / "out",
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize(
     ("page", "message"),
     [
         ("```{neuron-function} linear.nothing\n```", "there is no function nothing in s4nn_ref/neurons/linear.py"),
         ("```{neuron} nothing\n```", "has no case of_nothing"),
         (":::{equation} 13\n$$ x $$\n:::", "eq13.md"),
-        ("$$ x^ $$", "this formula cannot be read"),
-        ("$$ \\nosuch x $$", "this formula cannot be read"),
     ],
 )
-def test_what_cannot_be_built_ends_the_build(tmp_path, page, message):
-    (tmp_path / "index.md").write_text(f"# Title\n\n{page}\n")
-    conf = (ROOT / "docs" / "conf.py").read_text().replace("Path(__file__)", f'Path("{ROOT}/docs/conf.py")')
-    (tmp_path / "conf.py").write_text(conf.replace('["_static"]', "[]"))
-    command = [sys.executable, "-m", "sphinx", "--quiet", tmp_path, tmp_path / "out"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_what_cannot_be_built_ends_the_build_with_one_line(tmp_path, page, message):
+    result = build(tmp_path, page)
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert "index.md:3: ERROR: " in line
+    assert message in line
+
+
+@pytest.mark.parametrize("formula", ["x^", r"\nosuch x"])
+def test_a_formula_that_cannot_be_read_ends_the_build(tmp_path, formula):
+    result = build(tmp_path, f"$$ {formula} $$")
     assert result.returncode != 0
-    assert message in result.stderr
+    assert "this formula cannot be read" in result.stderr
 
 
 def test_tags_close_code_and_name_equations():
