@@ -210,8 +210,8 @@ def code(function) -> str:
 
 
 def network_code() -> str:
-    """The lines that make the network."""
+    """The lines that make the network, and what the cases share."""
     lines = inspect.getsource(inspect.getmodule(dense)).splitlines(keepends=True)
     begin = lines.index(inspect.getsource(dense).splitlines(keepends=True)[0])
-    end = next(k for k, line in enumerate(lines) if line.startswith("def potential"))
+    end = next(k for k, line in enumerate(lines) if line.startswith("def eq01"))
     return "".join(lines[begin:end]).rstrip()

@@ -77,7 +77,7 @@ def draw(model, inputs, v_th, delay=0):
     axes.plot(shown(t_post), curve(model, inputs, [t_post]), "*", color=BLUE, markersize=15, mec=BLACK, zorder=3)
     axes.set(xlabel="time", ylabel="V")
     axes.margins(y=0.12)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 1.28), ncols=3, frameon=False)
+    figure.legend(loc="outside upper left", ncols=3, frameon=False)
     return figure, alternative(inputs, v_th, shown(t_post), shown)
 
 
