@@ -66,9 +66,10 @@ def eq09(e, delta):
         triangle(axes, e[j], j)
         axes.fill([e[j], e[j], e[j] + step, e[j] + step], [0, abs(e[j]), abs(e[j] + step), 0], hatch="///",
                   facecolor="white", edgecolor=TWO[j])  # fmt: skip
-        axes.text(e[j] + (0, 1.5 * step)[j], abs(e[j]) + (0.008, 0)[j], f"e = {number(e[j])}\nslope {number(delta[j])}",
+        label = f"output {j}, e = {number(e[j])}\nslope {number(delta[j])}"
+        axes.text(e[j] + (0, 1.5 * step)[j], abs(e[j]) + (0.008, 0)[j], label,
                   ha=("center", "left")[j], color=TWO[j])  # fmt: skip
-    axes.set(xlim=(-0.16, 0.15), ylim=(-0.01, 0.17), xlabel="e; a later spike is farther right", ylabel="size of e")
+    axes.set(xlim=(-0.2, 0.22), ylim=(-0.01, 0.17), xlabel="e; a later spike is farther right", ylabel="size of e")
     said = "; ".join(f"output {j}: error {number(e[j])}, slope {number(delta[j])}" for j in range(2))
     return figure, (
         "The two triangles of the cost. A spike that comes a little later adds or takes a hatched strip, as high as "

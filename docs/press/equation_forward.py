@@ -115,10 +115,10 @@ def eq06(e, E):
     figure, axes = figure_of(3.0)
     for j in range(2):
         triangle(axes, e[j], j)
-        axes.text(e[j], abs(e[j]) + 0.005, f"e = {number(e[j])}", ha="center", va="bottom", color=TWO[j])
+        axes.text(e[j], abs(e[j]) + 0.005, f"output {j}\ne = {number(e[j])}", ha="center", va="bottom", color=TWO[j])
         axes.text((e[j] / 2, e[j] + 0.003)[j], (-0.006, 0.015)[j], f"area {number(e[j] ** 2 / 2)}",
                   ha=("center", "left")[j], va=("top", "bottom")[j])  # fmt: skip
-    axes.set(xlim=(-0.15, 0.13), ylim=(-0.03, 0.15), xlabel="e", ylabel="size of e")
+    axes.set(xlim=(-0.15, 0.13), ylim=(-0.03, 0.17), xlabel="e", ylabel="size of e")
     axes.set_title(f"E = {number(e[0] ** 2 / 2)} + {number(e[1] ** 2 / 2)} = {number(E)}", loc="left")
     areas = "; ".join(f"output {j}: error {number(e[j])}, area {number(e[j] ** 2 / 2)}" for j in range(2))
     return figure, f"The cost as the area of two triangles, one for each output. {areas}. Together E = {number(E)}."
