@@ -16,6 +16,8 @@ def mathml(latex: str, display: str) -> str:
         element = convert(latex, display=display)
     except Exception as error:  # the converter has a class for each mistake, and raises others too
         raise ExtensionError(f"this formula cannot be read: {latex!r} ({type(error).__name__})") from error
+    if "\\" in element or "<mi>&</mi>" in element:  # it takes commands and columns that it does not know for letters
+        raise ExtensionError(f"this formula cannot be read: {latex!r} (a command that is not known)")
     return element.replace("<math ", f'<math alttext="{escape(latex, quote=True)}" ', 1)
 
 

@@ -18,5 +18,5 @@ def factor(v_peak, v_th, surrogate):
     if surrogate == WINDOW:
         return window
     if v_peak >= v_th:
-        return one
+        return one  # Eq. 8: -dt/dV, as of a ReLU
     return zero if surrogate == FIRED else window
