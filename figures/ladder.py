@@ -1,6 +1,6 @@
 """The ladder from the paper's rule to the paper's numbers: its picture, and the table of docs/ladder.md.
 
-    python figures/ladder.py [--results DIR] [--out DIR]
+python figures/ladder.py [--results DIR] [--out DIR]
 """
 
 import argparse

@@ -133,7 +133,7 @@ def fresh(path: Path, values: Values) -> tuple[str, list[Stale]]:
     while at < len(lines):
         line, number = lines[at], at + 1
 
-        def replaced(match, number=number):
+        def replaced(match, number=number, stale=stale):
             text = _value(values, match[2], path, number)
             if text != match[1]:
                 stale.append(Stale(path, number, match[1], text, match[2]))
@@ -184,7 +184,7 @@ def documents(root: Path = ROOT) -> list[Path]:
 
 
 def update(path: Path, values: Values, check: bool) -> bool:
-    """Write a document where it is out of date; or only say so, a line for each place. False where something is wrong."""
+    """Write a document that is out of date, or only say where it is. False where it stays so."""
     text, stale = fresh(path, values)
     for one in stale if check else ():
         print(f"{one.document}:{one.line}: {one}", file=sys.stderr)

@@ -103,6 +103,8 @@ class Values:
             if source in ("bench", "log"):
                 return self._bench(rest) if source == "bench" else _logged(*rest.split(" ", 1))
             return self._metric(source, *rest.split())
+        except InputError:
+            raise
         except (KeyError, IndexError, OSError, TypeError, ValueError) as error:
             raise InputError(f"no number is called {name!r}: figures/values.py says how they are") from error
 

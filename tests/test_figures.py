@@ -567,7 +567,7 @@ def test_tables_without_records_say_so(tmp_path, capsys):
 
 def test_numbers_of_a_document_are_those_of_the_records(tmp_path, capsys):
     page, document = import_module("results"), tmp_path / "page.md"
-    good = "mnist has 97.63 ± 0.14<!--=mnist strict--> %, 1.7<!--=mnist strict gap 1--> points less.\n\n<!--table ladder-->\n"
+    good = "It has 97.63 ± 0.14<!--=mnist strict--> %, 1.7<!--=mnist strict gap 1--> less.\n\n<!--table ladder-->\n"
     table = page.table(page.Values(), "ladder")
     document.write_text(good + table + "\n\nMore.\n")
     assert page.main(["--check", str(document)]) == 0
