@@ -23,7 +23,7 @@ alt = "Dead neurons in %, the paper's value and ours. " + "; ".join(
     f"{title}: {share:g}, {mean:.1f}" for title, share, mean in zip(names, quoted, ours, strict=True)
 )
 
-chart(dead(names, quoted, ours), alt, "Drawn from all records of these experiments in ``results/``.", (0, 0, 0.75, 1))
+chart(dead(names, quoted, ours), alt, part=(0, 0, 0.75, 1))
 tabulate(tables.table3(values.results))
 
 verdict(

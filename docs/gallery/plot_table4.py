@@ -22,9 +22,7 @@ alt = "Test accuracies in %. " + "; ".join(
     + [f"ours, {name} {values[name + ' strict']}" for name in names]
 )
 
-chart(
-    accuracies(TABLE_4, measured), alt, "Drawn from all records of these experiments in ``results/``.", (0.38, 0, 1, 1)
-)
+chart(accuracies(TABLE_4, measured), alt, part=(0.38, 0, 1, 1))
 tabulate(
     tables.comparison(4, "fashion", TABLE_4, values.results),
     ["Model", "Structure", "Source", "Accuracy (%)", "Difference to DS4NN", "Seeds"],

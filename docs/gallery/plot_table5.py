@@ -29,7 +29,7 @@ alt = "By class, paper, fashion and fashion-plus. " + "; ".join(
     for name, line in lines.items()
 )
 
-chart(by_class(classes, panels), alt, "Drawn from all records of these experiments in ``results/``.", (0, 0, 0.5, 0.9))
+chart(by_class(classes, panels), alt, part=(0, 0, 0.5, 0.9))
 for table in tables.table5(values.results):
     tabulate(table)
 

@@ -23,6 +23,7 @@ DPI = 150
 THUMBNAIL = 400, 280  # pixels
 MADE = "drawn"  # folder of the pages, below docs/
 WHOLE = (0, 0, 1, 1)
+SOURCE = "Drawn from all records of these experiments in ``results/``."
 values = Values()
 queue: list = []
 
@@ -64,7 +65,7 @@ def show(draw: Callable[[Run], Figure], run: Run, alt: str, part: tuple[float, f
         queue.append(Picture(place, f"Left out: {run.title}. {error}", caption, WHOLE))
 
 
-def chart(figure: Figure, alt: str, source: str, part: tuple[float, float, float, float] = WHOLE) -> None:
+def chart(figure: Figure, alt: str, source: str = SOURCE, part: tuple[float, float, float, float] = WHOLE) -> None:
     """A picture of many records; `source` says which."""
     queue.append(Picture(figure, alt, source, part))
 
@@ -114,7 +115,7 @@ def placed(picture: Picture, paths, folder: Path) -> str:
     path = Path(next(paths))
     path.write_bytes(drawn.getvalue())
     name = path.relative_to(folder).as_posix()
-    alt, narrow = " ".join(picture.alt.split()), picture.figure.get_figwidth() <= COLUMN
+    alt, narrow = " ".join(picture.alt.split()), bool(picture.figure.get_figwidth() <= COLUMN)
     options = [f"   :alt: {alt}", *["   :figclass: narrow"] * narrow]
     return "\n".join([f".. figure:: /{name}", *options, "", f"   {picture.caption}", ""])
 
