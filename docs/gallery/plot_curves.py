@@ -23,7 +23,7 @@ verdict(
     None,
     f"""
     ``fashion`` is best in epoch {values["fashion epochs"]}, and in the last epoch it has {values["fashion last"]} %
-    instead of {values["fashion strict"]} %, because its decisions come ever earlier; the plus networks improve to the
-    end.
+    instead of {values["fashion strict"]} %, because its decisions come ever earlier; the plus networks wait, and are
+    judged by their last epoch.
     """,
 )

@@ -30,8 +30,9 @@ alt = "By class, paper, fashion and fashion-plus. " + "; ".join(
 )
 
 chart(by_class(classes, panels), alt, part=(0, 0, 0.5, 0.9))
-for table in tables.table5(values.results):
-    tabulate(table)
+fashion, mnist = tables.table5(values.results)
+tabulate(fashion)
+tabulate(mnist, note=False)
 
 
 def alike(x, y):

@@ -12,7 +12,6 @@ def ranges(networks: dict[str, list[tuple[float, float]]]) -> Figure:
     figure = Figure(figsize=(PAGE, 0.6 + 0.55 * len(networks)), layout="constrained")
     axes = figure.subplots()
     colors = (BLUE, ORANGE, GREEN, SKY)
-    deepest = max(len(layers) for layers in networks.values())
     for row, layers in enumerate(networks.values()):
         for layer, (low, high) in enumerate(layers):
             y = row + 0.2 * (layer - (len(layers) - 1) / 2)
@@ -25,7 +24,7 @@ def ranges(networks: dict[str, list[tuple[float, float]]]) -> Figure:
     axes.set_yticks(range(len(networks)), networks)
     axes.invert_yaxis()
     axes.set(xlabel="initial weight (threshold: 100)")
-    axes.set_title(f"from top to bottom: first layer to last, up to {deepest}")
+    axes.set_title("of each network, from top to bottom: the first layer to the last")
     axes.grid(axis="x")
     return figure
 

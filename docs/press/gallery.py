@@ -70,15 +70,20 @@ def chart(figure: Figure, alt: str, source: str = SOURCE, part: tuple[float, flo
     queue.append(Picture(figure, alt, source, part))
 
 
-def tabulate(table: Table, columns: list[str] | None = None) -> None:
+def tabulate(table: Table, columns: list[str] | None = None, note: bool = True) -> None:
     """Rows of a table, all of its columns or those named, and its note."""
     head, *rows = table.rows
     kept = [head.index(name) for name in columns] if columns else list(range(len(head)))
     lines = [f".. list-table:: {table.title}", "   :header-rows: 1", ""]
     for row in (head, *rows):
-        cells = [{"": "\\ ", "-": "\\-"}.get(str(row[i]), str(row[i])) for i in kept]
-        lines += [f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
-    queue.append("\n".join([*lines, "", table.note, ""]))
+        cells = [cell(str(row[i])) for i in kept]
+        lines += [f"   {'  -' if i else '* -'} {text}" for i, text in enumerate(cells)]
+    queue.append("\n".join([*lines, "", table.note if note else "", ""]))
+
+
+def cell(text: str) -> str:
+    """A cell as reStructuredText: a dash is no list, and a number stays beside its deviation."""
+    return {"": "\\ ", "-": "\\-"}.get(text, text.replace(" ± ", "\u00a0±\u00a0"))
 
 
 def verdict(agrees: bool | None, sentence: str) -> None:
