@@ -26,7 +26,7 @@ SOURCES = [
     path
     for folder in ("s4nn_ref", "tests", "experiments", "figures", "docs")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if "_build" not in path.parts
+    if not {"_build", "drawn"} & set(path.parts)
 ]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.toml"))
 REFERENCE = (ROOT / "s4nn_ref" / "reference" / "ds4nn.py").read_text()

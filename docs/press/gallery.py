@@ -61,8 +61,8 @@ def show(draw: Callable[[Run], Figure], run: Run, alt: str, part: tuple[float, f
     except Missing as error:
         place = Figure(figsize=(4, 2.8))
         place.text(0.5, 0.5, "needs the test images", ha="center", va="center", fontsize=14)
-        caption = f"Left out: {error}. The record: {record}"
-        queue.append(Picture(place, f"Left out: {run.title}. {error}", caption, WHOLE))
+        left_out = f"Left out: {str(error).partition(';')[0]}"
+        queue.append(Picture(place, f"{left_out} ({run.title})", f"{left_out}. The record: {record}", WHOLE))
 
 
 def chart(figure: Figure, alt: str, source: str = SOURCE, part: tuple[float, float, float, float] = WHOLE) -> None:
@@ -121,7 +121,7 @@ def placed(picture: Picture, paths, folder: Path) -> str:
     path.write_bytes(drawn.getvalue())
     name = path.relative_to(folder).as_posix()
     alt, narrow = " ".join(picture.alt.split()), bool(picture.figure.get_figwidth() <= COLUMN)
-    options = [f"   :alt: {alt}", *["   :figclass: narrow"] * narrow]
+    options = [f"   :alt: {alt}", f"   :target: ../_images/{path.name}", *["   :figclass: narrow"] * narrow]
     return "\n".join([f".. figure:: /{name}", *options, "", f"   {picture.caption}", ""])
 
 
