@@ -198,6 +198,15 @@ def test_means_over_seeds_are_read_from_records():
     assert not unread(f"\n<!--table mnist-->\n{table}")
 
 
+def test_readme_shows_an_animation_and_two_pictures_of_2_mb():
+    shown = re.findall(r"!\[([^\]]*)\]\((docs/pictures/[\w.]+)\)", (ROOT / "README.md").read_text())
+    files = sorted((ROOT / "docs" / "pictures").iterdir())
+    assert sorted(ROOT / path for _, path in shown) == files
+    assert sorted(path.suffix for path in files) == [".gif", ".png", ".png"]
+    assert sum(path.stat().st_size for path in files) <= 2_000_000
+    assert all(len(alt) > 40 for alt, _ in shown)
+
+
 def blocks(language):
     """But for those of docs/data.md, which test_own_data.py runs, and of docs/python.md, for test_python.py and
     test_sklearn.py."""

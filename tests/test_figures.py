@@ -627,6 +627,13 @@ def test_the_ladder_is_drawn(tmp_path, capsys):
     assert "make ladder" in capsys.readouterr().err
 
 
+def test_the_pictures_of_readme_are_drawn(run, data_dir, tmp_path):
+    assert import_module("pictures").main([str(run), "--out", str(tmp_path), "--data", str(data_dir)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["animation.gif", "ladder.png", "potentials.png"]
+    for path in tmp_path.iterdir():
+        assert_not_blank(path)
+
+
 @pytest.mark.parametrize(
     ("experiments", "quoted"), [(["bs4nn"], "97.00 %"), (["s4nn"], "97.40 %"), (["s4nn", "mnist"], "99.30 %")]
 )
