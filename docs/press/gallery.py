@@ -39,6 +39,11 @@ class Picture:
     part: tuple[float, float, float, float]
 
 
+def near(experiment: str, key: str, tolerance: float) -> bool:
+    """Whether the mean over seeds is no further from the paper's value than this."""
+    return abs(values.mean(experiment, key) - values.paper(experiment, key)) <= tolerance
+
+
 @cache
 def shipped(experiment: str) -> Run:
     """The median seed of a shipped experiment."""
@@ -86,9 +91,15 @@ def cell(text: str) -> str:
     return {"": "\\ ", "-": "\\-"}.get(text, text.replace(" ± ", "\u00a0±\u00a0"))
 
 
-def verdict(agrees: bool | None, sentence: str) -> None:
-    """One sentence: ours agrees with the paper's, or by how much it differs, and why. None: ours alone."""
-    title = {True: "Agrees", False: "Differs", None: "Not in the paper"}[agrees]
+def verdict(agrees: bool | dict[str, bool] | None, sentence: str) -> None:
+    """One sentence: ours agrees with the paper's, or by how much it differs, and why.
+
+    agrees : of all networks on the page, or by network; None where the paper has nothing like it
+    """
+    if isinstance(agrees, dict):
+        title = ", ".join(f"{name} {'agrees' if same else 'differs'}" for name, same in agrees.items())
+    else:
+        title = {True: "Agrees", False: "Differs", None: "Not in the paper"}[agrees]
     queue.append(f".. admonition:: {title}\n   :class: verdict\n\n   {' '.join(sentence.split())}\n")
 
 

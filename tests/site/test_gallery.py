@@ -72,9 +72,18 @@ def test_every_figure_and_table_of_the_paper_has_a_page(html):
 def test_a_page_judges_in_one_sentence(script, html):
     name = script.stem.removeprefix("plot_")
     ((title, sentence),) = verdicts(page(html, name))
-    assert title in (("Agrees", "Differs") if re.match(r"(fig|table)\d", name) else ("Not in the paper",))
+    judged = r"(?i)(agrees|differs)|[\w-]+ (agrees|differs)(, [\w-]+ (agrees|differs))*"
+    assert re.fullmatch(judged if re.match(r"(fig|table)\d", name) else "Not in the paper", title), title
     assert sentence.endswith(".") and not re.search(r"[.?!] [A-Z]", sentence), sentence
     assert re.search(r"\d", sentence)
+
+
+def test_the_title_says_which_network_agrees(html):
+    for name in ("fig4", "table2"):
+        ((title, _),) = verdicts(page(html, name))
+        assert title.startswith("mnist differs, mnist-plus agrees")
+    assert verdicts(page(html, "table4"))[0][0] == "fashion differs, fashion-plus agrees"
+    assert verdicts(page(html, "table3"))[0][0] == "Differs"
 
 
 @pytest.mark.parametrize("name", QUOTED)
