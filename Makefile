@@ -23,7 +23,7 @@ help:
 	@echo "make bench          measure the kernels, about 6 minutes; run it with nothing beside it"
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
 	@echo "make tables         write the tables from the shipped records"
-	@echo "make results        write docs/results.md and docs/ladder.md from the shipped records"
+	@echo "make results        read the numbers of README and docs/ from the shipped records, and write them there"
 	@echo "make docs           the site, into docs/_build/html: open index.html; make docs-zip: as one file"
 	@echo "make test-site      the site and its tests, those in a browser where there is a Chromium"
 	@echo "make test-plain     the kernel tests without compilation"
@@ -153,5 +153,5 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf .venv build dist docs/_build docs/drawn *.egg-info .pytest_cache .hypothesis .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -18,8 +18,27 @@ extensions = [
     "press.sources",
     "press.equation",
     "press.equation_systems",
+    "press.records",
+    "press.gallery",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery"]
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "drawn",
+    "image_scrapers": ("press.gallery.scraper",),
+    "within_subsection_order": "press.gallery.Order",
+    "capture_repr": (),
+    "reset_modules": (),  # the figures have a style of their own
+    "run_stale_examples": True,  # a record may be newer than the script
+    "download_all_examples": False,
+    "show_signature": False,
+    "min_reported_time": 3600,
+    "write_computation_times": False,
+    "inspect_global_variables": False,
+    "notebook_extensions": set(),
+    "log_level": {"backreference_missing": "info"},
+}
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 4
 myst_all_links_external = False

@@ -1,9 +1,6 @@
-"""The ladder from the paper's rule to the paper's numbers: docs/ladder.md and its picture, from the records alone.
+"""The ladder from the paper's rule to the paper's numbers: its picture, and the table of docs/ladder.md.
 
-    python figures/ladder.py [--results DIR] [--out DIR] [--page FILE] [--check]
-
-The text is ladder.template.md, beside this script; {table} stands for the table, {mnist[strict]} and the like for one
-value of an experiment's records. --check writes nothing and exits with 2 where the page is out of date.
+python figures/ladder.py [--results DIR] [--out DIR]
 """
 
 import argparse
@@ -13,13 +10,11 @@ from pathlib import Path
 from common import BLACK, BLUE, GREEN, ORANGE, OUT, PAGE, ROOT, SKY, attempt, save
 from matplotlib.figure import Figure
 from tables import records_of
+from values import ROWS
 
-from results import ROWS, Values, markdown
 from s4nn_ref.app.paper import PAPER
 from s4nn_ref.errors import InputError
-from s4nn_ref.files import write_atomically
 
-TEMPLATE = Path(__file__).with_name("ladder.template.md")
 # experiment: what it adds to the one before
 RUNGS = {
     "mnist": "Eqs. 1-12",
@@ -42,7 +37,7 @@ def present(results: Path) -> dict[str, list[dict]]:
     return found
 
 
-def table(rungs: dict[str, list[dict]]) -> str:
+def table(rungs: dict[str, list[dict]]) -> list[list[str]]:
     """A rung by row: what it adds, its metrics, and the average firing time of the right output (Table 5)."""
     head = ["rung", "adds", "seeds", *(ROWS[key].label.replace("*", "") for key in COLUMNS), "AFT (steps)"]
     rows = [head]
@@ -65,7 +60,7 @@ def table(rungs: dict[str, list[dict]]) -> str:
         "decision_time": str(paper["decision_time"]),
     }
     rows.append(["the paper", "", "", *(said.get(key, "-") for key in COLUMNS), "-"])
-    return markdown(rows)
+    return rows
 
 
 def draw(rungs: dict[str, list[dict]]) -> Figure:
@@ -98,31 +93,12 @@ def draw(rungs: dict[str, list[dict]]) -> Figure:
     return figure
 
 
-def write(results: Path, out: Path, page: Path, check: bool) -> None:
-    """Write page and picture, or compare the page. Raises InputError where the page is out of date."""
-    rungs = present(results)
-    values = Values(results)
-    values["table"] = table(rungs)
-    text = TEMPLATE.read_text(encoding="utf-8").format_map(values)
-    if not check:
-        write_atomically(page, text.encode())
-        print(page)
-        save(draw(rungs), "ladder", out)
-    elif not page.exists() or page.read_text(encoding="utf-8") != text:
-        raise InputError(f"{page} is not what the records say; write it with: python figures/ladder.py")
-
-
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
-    parser.add_argument(
-        "--out", type=Path, default=OUT, metavar="DIR", help="folder of the picture (default: figures/out)"
-    )
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "ladder.md", metavar="FILE",
-                        help="the page (default: docs/ladder.md)")  # fmt: skip
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 2 where the page is out of date")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write (default: figures/out)")
     args = parser.parse_args(argv)
-    return attempt([lambda: write(args.results, args.out, args.page, args.check)])
+    return attempt([lambda: save(draw(present(args.results)), "ladder", args.out)])
 
 
 if __name__ == "__main__":

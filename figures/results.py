@@ -1,25 +1,26 @@
-"""docs/results.md, the page of the shipped results, written from their records alone.
+"""Numbers of the documents, read from the records: README.md and docs/**/*.md, but for the log.
 
-python figures/results.py [--results DIR] [--out FILE] [--check]
+    python figures/results.py [--results DIR] [--check] [DOCUMENT ...]
 
-The text is results.template.md, beside this script. In it {tables[mnist]} stands for a table, and {mnist-plus[strict]}
-for one value of an experiment's records. --check writes nothing and exits with 2 where the page is out of date.
+After a number a hidden comment names where it comes from, as values.py says: 97.63<!--=mnist strict mean--> %. Before a
+table such a comment names the table: <!--table mnist-->. Numbers and tables are replaced by what the records say.
+--check writes nothing and exits with 2 where one is out of date, with a line for each.
 """
 
 import argparse
+import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 
+import ladder
 from common import ROOT, attempt, median_run
-from tables import records_of, spread
+from values import ROWS, Values, quoted
 
-from s4nn_ref.app.paper import PAPER, TABLE_3
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
 
-TEMPLATE = Path(__file__).with_name("results.template.md")
 # table: its experiments, and whether one column "paper" holds for all of them
 TABLES = {
     "mnist": (("mnist-literal", "mnist", "mnist-plus", "mnist-early"), True),
@@ -30,124 +31,21 @@ TABLES = {
     ),
 }  # fmt: skip
 EXPERIMENTS = [experiment for experiments, _ in TABLES.values() for experiment in experiments]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One metric: what a table calls it, where a record holds it, its unit and its digits."""
-
-    label: str
-    place: str
-    scale: float = 100
-    digits: int = 2
-
-    def values(self, records: list[dict]) -> list[float] | None:
-        """One value per record; None where one of them is older than the metric."""
-        try:
-            return [reduce(dict.__getitem__, self.place.split("."), record) for record in records]
-        except KeyError:
-            return None
-
-    def cell(self, values: list[float] | None) -> str:
-        return "-" if values is None else spread(values, self.scale, self.digits)
-
-
-ROWS = {
-    "strict": Row("**accuracy (%)**", "selected.test.accuracy_strict"),
-    "first_spike": Row("accuracy, first spike only (%)", "selected.test.accuracy_first_spike"),
-    "unique": Row("accuracy, unique (%)", "selected.test.accuracy_unique"),
-    "lenient": Row("accuracy, lenient (%)", "selected.test.accuracy_lenient"),
-    "authors": Row("accuracy, as S4NN's authors count (%)", "selected.test.accuracy_authors"),
-    "last": Row("accuracy, last epoch (%)", "last.test.accuracy_strict"),
-    "potentials": Row("accuracy of the final potentials (%)", "selected.test.accuracy_potential"),
-    "training": Row("accuracy, training images (%)", "selected.train.accuracy_strict"),
-    "silent": Row("silent images (%)", "selected.test.silent"),
-    "tied": Row("tied images (%)", "selected.test.tied"),
-    "decision_time": Row("decision time (steps)", "selected.test.decision_time_mean", 1, 1),
-    "mrn": Row("spikes until the decision, MRN", "selected.test.mrn.total", 1, 0),
-    "mrn_unpooled": Row("MRN without pooling copies", "selected.test.mrn.total_without_pooling", 1, 0),
-    "dead": Row("dead neurons, per image (%)", "selected.test.dead.per_image", 100, 1),
-    "always_dead": Row("dead neurons, every image (%)", "selected.test.dead.always", 100, 1),
-    "minutes": Row("training (minutes)", "seconds.training", 1 / 60, 1),
+# the short tables of README: what the columns are called, and the rows
+SHORT = {
+    "short mnist": ("MNIST", {"mnist": "faithful", "mnist-plus": "plus", "mnist-early": "early"}),
+    "short fashion": ("Fashion-MNIST", {"fashion": "faithful", "fashion-plus": "plus"}),
 }
-
-
-def extent(values) -> str:
-    """The only value, or the first and the last of them in order."""
-    low, high = min(values), max(values)
-    return f"{low}" if low == high else f"{low}-{high}"
-
-
-def quoted(experiment: str, record: dict) -> dict[str, float]:
-    """What the paper says of an experiment, by row. Of the networks of Table 3 it gives dead neurons only."""
-    config = record["config"]
-    values = PAPER.get((config["learning"]["algorithm"], config["data"]["dataset"]), {})
-    names = {"test": "strict", "train": "training"}
-    values = {names.get(key, key): value for key, value in values.items()}
-    dead = {name: share / 100 for _, name, share in TABLE_3}
-    if experiment in dead:
-        values = ({} if experiment.startswith("table3-") else values) | {"dead": dead[experiment]}
-    return values
-
-
-class Values(dict):
-    """Everything the template can name: by experiment, its values as text; under "tables", the tables."""
-
-    def __init__(self, results: Path):
-        self.results = results
-        super().__init__(tables={name: self.table(*content) for name, content in TABLES.items()})
-        self["tables"]["commands"] = self.commands()
-
-    def __missing__(self, experiment: str) -> dict[str, str]:
-        records = records_of(experiment, self.results)
-        if not records:
-            raise InputError(
-                f"no records of {experiment} in {self.results}; make them with: s4nn train "
-                f"experiments/{experiment}.toml"
-            )
-        config = records[0]["config"]
-        values = {key: row.cell(row.values(records)) for key, row in ROWS.items()}
-        values |= {f"paper_{key}": ROWS[key].cell([value]) for key, value in quoted(experiment, records[0]).items()}
-        values |= {
-            "structure": config["network"]["structure"],
-            "t_max": str(config["network"]["t_max"]),
-            "epochs": f"{extent([r['selected']['epoch'] for r in records])} of {config['training']['epochs']}",
-            "one_by_one": ", ".join(f"{100 * r['selected']['test']['accuracy_strict']:.2f}" for r in records),
-            "seeds": ", ".join(str(r["seed"]) for r in records),
-            "head": f"{experiment} ({len(records)} seed{'s' * (len(records) > 1)})",
-            "threads": extent([r["environment"]["threads"] for r in records]),
-            "machine": "{cores} cores, {cpu}".format_map(records[0]["environment"]),
-            "revision": ", ".join(dict.fromkeys((r["environment"]["revision"] or "-")[:7] for r in records)),
-        }
-        self[experiment] = values
-        return values
-
-    def table(self, experiments: tuple[str, ...], paper: bool) -> str:
-        """Metrics by row, experiments by column; what the paper says in a column of its own, or in rows."""
-        columns = [self[experiment] for experiment in experiments]
-        rows = [["", *["paper"] * paper, *(c["head"] for c in columns)]]
-        for key, row in ROWS.items():
-            cells = [c[key] for c in columns]
-            says = [c.get(f"paper_{key}", "-") for c in columns]
-            if paper:
-                rows.append([row.label, next((text for text in says if text != "-"), "-"), *cells])
-                continue
-            if set(says) != {"-"}:
-                rows.append([f"{row.label.replace('*', '')} in the paper", *says])
-            rows.append([row.label, *cells])
-        for key, label in (("threads", "threads"), ("epochs", "evaluated epoch")):
-            rows.append([label, *["-"] * paper, *(c[key] for c in columns)])
-        return markdown(rows)
-
-    def commands(self) -> str:
-        """How every column came about, and its accuracy seed by seed."""
-        rows = [["experiment", "command", "seeds", "median seed", "accuracy, seed by seed (%)", "revision"]]
-        for experiment in EXPERIMENTS:
-            c = self[experiment]
-            median = median_run(experiment, self.results).name.removeprefix("seed")
-            command = f"`s4nn train experiments/{experiment}.toml --seed N`"
-            rows.append([f"`{experiment}`", command, c["seeds"], median, c["one_by_one"], c["revision"]])
-        return markdown(rows)
+SHORT_ROWS = {
+    "test accuracy (strict: first output spike; potentials decide ties and silence)": "{strict} %",
+    "test accuracy (first spike only: silence counts as wrong)": "{first_spike} %",
+    "images without output spike / with a tie": "{silent mean} / {tied mean} %",
+    "decision time, mean over images (of 100 steps)": "{decision_time}",
+    "spikes until the decision, mean over images (MRN; without pooling copies)": "{mrn mean} ({mrn_unpooled mean})",
+    "seeds": "{n}",
+}
+NUMBER = re.compile(r"([^\s|(*`>]+(?: ± [\d.]+)?)<!--=(.*?)-->")
+TABLE = re.compile(r"<!--table (.*?)-->")
 
 
 def markdown(rows: list[list[str]]) -> str:
@@ -155,24 +53,160 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def write(results: Path, out: Path, check: bool) -> None:
-    """Write the page, or compare it. Raises InputError where records are missing, or the page is out of date."""
-    page = TEMPLATE.read_text(encoding="utf-8").format_map(Values(results))
-    if not check:
-        write_atomically(out, page.encode())
-        print(out)
-    elif not out.exists() or out.read_text(encoding="utf-8") != page:
-        raise InputError(f"{out} is not what the records say; write it with: python figures/results.py")
+def metrics(values: Values, experiments: tuple[str, ...], paper: bool) -> str:
+    """Metrics by row, experiments by column; what the paper says in a column of its own, or in rows."""
+    rows = [["", *["paper"] * paper, *(values[f"{experiment} head"] for experiment in experiments)]]
+    for key, row in ROWS.items():
+        said = [quoted(experiment, values.records(experiment)[0]) for experiment in experiments]
+        says = [row.cell([one[key]]) if key in one else "-" for one in said]
+        cells = [values[f"{experiment} {key}"] for experiment in experiments]
+        if paper:
+            rows.append([row.label, next((text for text in says if text != "-"), "-"), *cells])
+            continue
+        if set(says) != {"-"}:
+            rows.append([f"{row.label.replace('*', '')} in the paper", *says])
+        rows.append([row.label, *cells])
+    for key, label in (("threads", "threads"), ("epochs", "evaluated epoch")):
+        rows.append([label, *["-"] * paper, *(values[f"{experiment} {key}"] for experiment in experiments)])
+    return markdown(rows)
+
+
+def commands(values: Values) -> str:
+    """How every column came about, and its accuracy seed by seed."""
+    rows = [["experiment", "command", "seeds", "median seed", "accuracy, seed by seed (%)", "revision"]]
+    for experiment in EXPERIMENTS:
+        seeds, one_by_one, revision = (values[f"{experiment} {key}"] for key in ("seeds", "one_by_one", "revision"))
+        median = median_run(experiment, values.results).name.removeprefix("seed")
+        command = f"`s4nn train experiments/{experiment}.toml --seed N`"
+        rows.append([f"`{experiment}`", command, seeds, median, one_by_one, revision])
+    return markdown(rows)
+
+
+def short(values: Values, dataset: str, columns: dict[str, str]) -> str:
+    """The table of README: the paper's value, and ours by kind of experiment."""
+    faithful, *_ = columns
+    rows = [[f"{dataset}, {values[f'{faithful} structure']}", "paper", *columns.values()]]
+    said = quoted(faithful, values.records(faithful)[0])
+    for label, form in SHORT_ROWS.items():
+        fields = re.findall(r"\{(.*?)\}", form)
+        key = fields[0].split()[0]
+        digits = 1 if key == "strict" else 0 if key == "mrn" else 1
+        paper = f"{ROWS[key].scale * said[key]:.{digits}f}{' %' * (ROWS[key].scale == 100)}" if key in said else "-"
+        cells = [re.sub(r"\{(.*?)\}", lambda m, name=name: values[f"{name} {m[1]}"], form) for name in columns]
+        rows.append([label, paper, *cells])
+    return markdown(rows)
+
+
+def table(values: Values, name: str) -> str:
+    """A table by its name."""
+    if name in TABLES:
+        return metrics(values, *TABLES[name])
+    if name in SHORT:
+        return short(values, *SHORT[name])
+    others = {"commands": commands, "ladder": lambda values: markdown(ladder.table(ladder.present(values.results)))}
+    if name not in others:
+        raise InputError(f"no table is called {name!r}; there are {', '.join((*TABLES, *SHORT, *others))}")
+    return others[name](values)
+
+
+@dataclass(frozen=True)
+class Stale:
+    """What stands in a line of a document, and what the records say."""
+
+    document: Path
+    line: int
+    there: str
+    record: str
+    name: str
+
+    def __str__(self):
+        return f"{self.there} stands here, the records say {self.record} ({self.name}): make results"
+
+
+def fresh(path: Path, values: Values) -> tuple[str, list[Stale]]:
+    """The text of a document as the records have it, and where that is not what it says.
+
+    Raises InputError where a mark has no number, or a name no record.
+    """
+    lines, out, stale = path.read_text(encoding="utf-8").split("\n"), [], []
+    at = 0
+    while at < len(lines):
+        line, number = lines[at], at + 1
+
+        def replaced(match, number=number, stale=stale):
+            text = _value(values, match[2], path, number)
+            if text != match[1]:
+                stale.append(Stale(path, number, match[1], text, match[2]))
+            return f"{text}<!--={match[2]}-->"
+
+        if line.count("<!--=") != len(NUMBER.findall(line)) or (TABLE.search(line) and not TABLE.fullmatch(line)):
+            raise InputError(f"{path}:{number}: a mark needs a number before it, or a line of its own: {line.strip()}")
+        out.append(NUMBER.sub(replaced, line))
+        at += 1
+        if mark := TABLE.fullmatch(line):
+            there = _rows(lines, at)
+            said = _value(values, line, path, number).split("\n")
+            stale += _differences(path, at, there, said, mark[1])
+            out += said
+            at += len(there)
+    return "\n".join(out), stale
+
+
+def _value(values: Values, name: str, path: Path, number: int) -> str:
+    """A number or a table; an error names the line."""
+    try:
+        mark = TABLE.fullmatch(name)
+        return table(values, mark[1]) if mark else values[name]
+    except InputError as error:
+        raise InputError(f"{path}:{number}: {error}") from error
+
+
+def _rows(lines: list[str], at: int) -> list[str]:
+    """The rows of the table that begins at a line."""
+    end = next((i for i in range(at, len(lines)) if not lines[i].startswith("|")), len(lines))
+    return lines[at:end]
+
+
+def _differences(path: Path, at: int, there: list[str], said: list[str], name: str) -> Iterator[Stale]:
+    """The first cell of each row that differs."""
+    for i in range(max(len(there), len(said))):
+        old, new = (rows[i].split(" | ") if i < len(rows) else ["nothing"] for rows in (there, said))
+        if old != new:
+            cells = zip(old, new, strict=False)
+            cell = next(((a, b) for a, b in cells if a != b), (" | ".join(old), " | ".join(new)))
+            yield Stale(path, at + 1 + i, *cell, f"table {name}")
+
+
+def documents(root: Path = ROOT) -> list[Path]:
+    """README and the documents, but for the log, which is history."""
+    pages = sorted(path for path in (root / "docs").rglob("*.md") if not {"_build", "log"} & set(path.parts))
+    return [root / "README.md", *pages]
+
+
+def update(path: Path, values: Values, check: bool) -> bool:
+    """Write a document that is out of date, or only say where it is. False where it stays so."""
+    text, stale = fresh(path, values)
+    for one in stale if check else ():
+        print(f"{one.document}:{one.line}: {one}", file=sys.stderr)
+    if stale and not check:
+        write_atomically(path, text.encode())
+        print(path)
+    return not (stale and check)
 
 
 def main(argv=None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("documents", nargs="*", type=Path, metavar="DOCUMENT", help="default: README.md and docs/")
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results.md", metavar="FILE",
-                        help="the page (default: docs/results.md)")  # fmt: skip
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 2 where the page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 2 where one is out of date")
     args = parser.parse_args(argv)
-    return attempt([lambda: write(args.results, args.out, args.check)])
+    values, good = Values(args.results), []
+
+    def work(path: Path) -> None:
+        good.append(update(path, values, args.check))
+
+    status = attempt([lambda path=path: work(path) for path in args.documents or documents()])
+    return status if all(good) else 2
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +27,26 @@ BASELINES = {"mnist": ("s4nn", "bs4nn", "relpsp"), "fashion": ("s4nn-fashion", "
 DATASETS = {"mnist": "MNIST", "fashion": "Fashion-MNIST"}
 
 
-def write(name: str, title: str, rows: list[list[str]], out: Path, note: str = "") -> None:
-    """Write rows, the head first, as NAME.md with a title and a note, and as NAME.csv, and say where."""
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    lines.insert(1, "|" + "---|" * len(rows[0]))
-    page, sheet = "\n".join([f"# {title}", "", *lines, "", *([note, ""] if note else [])]), io.StringIO(newline="")
-    csv.writer(sheet).writerows(rows)
-    write_atomically(out / f"{name}.md", page.encode())
-    write_atomically(out / f"{name}.csv", sheet.getvalue().encode())
-    print(f"{out / name}.md, .csv")
+@dataclass(frozen=True)
+class Table:
+    """Rows, the head first, with the name of the file, a title and a note."""
+
+    name: str
+    title: str
+    rows: list[list[str]]
+    note: str = ""
+
+
+def write(table: Table, out: Path) -> None:
+    """Write NAME.md with title and note, and NAME.csv, and say where."""
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in table.rows]
+    lines.insert(1, "|" + "---|" * len(table.rows[0]))
+    page = "\n".join([f"# {table.title}", "", *lines, "", *([table.note, ""] if table.note else [])])
+    sheet = io.StringIO(newline="")
+    csv.writer(sheet).writerows(table.rows)
+    write_atomically(out / f"{table.name}.md", page.encode())
+    write_atomically(out / f"{table.name}.csv", sheet.getvalue().encode())
+    print(f"{out / table.name}.md, .csv")
 
 
 def spread(values, scale: float = 1.0, digits: int = 2) -> str:
@@ -66,7 +79,7 @@ def threshold(network: dict) -> str:
     return f"{v_th:g}{falls}"
 
 
-def table1(results: Path, out: Path) -> None:
+def table1() -> Table:
     """Table 1: settings."""
     quoted = {
         "initial weights": "[0, 80], [0, 50]", "learning rate": "0.1", "lambda": "10", "threshold": "100",
@@ -87,10 +100,10 @@ def table1(results: Path, out: Path) -> None:
     }
     rows = [["", "paper (MNIST)", *names]]
     rows += [[key, value, *(ours[key](c) for c in configs)] for key, value in quoted.items()]
-    write("table1", "Table 1: settings", rows, out)
+    return Table("table1", "Table 1: settings", rows)
 
 
-def comparison(number: int, dataset: str, literature, results: Path, out: Path) -> None:
+def comparison(number: int, dataset: str, literature, results: Path) -> Table:
     """Tables 2 and 4: our accuracy, that of our baselines, and what the paper quotes of the literature."""
     head = ["Model", "Structure", "Source", "Accuracy (%)", "Difference to DS4NN", "First spike only (%)"]
     head += ["Lenient (%)", "As S4NN's authors count (%)", "Tied (%)", "Silent (%)", "Seeds"]
@@ -113,10 +126,10 @@ def comparison(number: int, dataset: str, literature, results: Path, out: Path) 
         "share of all test images. As S4NN's authors count: a tie that includes the label is right; a silent image is "
         "judged by the potentials at T_max - 3."
     )
-    write(f"table{number}", f"Table {number}: accuracy on {DATASETS[dataset]}", rows, out, note)
+    return Table(f"table{number}", f"Table {number}: accuracy on {DATASETS[dataset]}", rows, note)
 
 
-def table3(results: Path, out: Path) -> None:
+def table3(results: Path) -> Table:
     """Table 3: dead neurons for different target times; same network, same number of epochs."""
     head = ["Target times", "Experiment", "Dead, paper (%)", "Dead, measured (%)", "Always dead (%)"]
     rows = [[*head, "Accuracy (%)", "Silent images (%)", "Seeds"]]
@@ -135,7 +148,7 @@ def table3(results: Path, out: Path) -> None:
         "Dead: hidden neurons that are silent for an image, mean over all test images. Always dead: silent for every "
         "one. Mean ± standard deviation over seeds."
     )
-    write("table3", "Table 3: dead neurons", rows, out, note)
+    return Table("table3", "Table 3: dead neurons", rows, note)
 
 
 def per_class(results: Path, experiment: str) -> tuple[np.ndarray, np.ndarray, int]:
@@ -149,8 +162,8 @@ def per_class(results: Path, experiment: str) -> tuple[np.ndarray, np.ndarray, i
     return np.array(aft), np.array(mrn), len(aft)
 
 
-def table5(results: Path, out: Path) -> None:
-    """Table 5: AFT and MRN by class."""
+def table5(results: Path) -> Iterator[Table]:
+    """Table 5: AFT and MRN by class, of both data sets."""
     for dataset, suffix in (("fashion", ""), ("mnist", "-mnist")):
         classes = known({"fashion": "fashion-mnist"}.get(dataset, dataset)).classes
         rows = [["", "Source", *classes, "mean over classes"]]
@@ -177,7 +190,7 @@ def table5(results: Path, out: Path) -> None:
                 "over classes: every class counts alike, so where classes differ in size it is not the MRN of Fig. 1 "
                 "and results.md, which is a mean over all test images."
             )
-            write(f"table5{suffix}", title, rows, out, note)
+            yield Table(f"table5{suffix}", title, rows, note)
         else:
             raise InputError(
                 f"no records for table 5 in {results}; make them with: s4nn train experiments/{dataset}.toml"
@@ -189,13 +202,17 @@ def main(argv=None) -> int:
     parser.add_argument("--results", type=Path, default=ROOT / "results", metavar="DIR", help="folder of the records")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write (default: figures/out)")
     args = parser.parse_args(argv)
-    where = args.results, args.out
+
+    def write_table5() -> None:
+        for table in table5(args.results):
+            write(table, args.out)
+
     return attempt([
-        lambda: table1(*where),
-        lambda: comparison(2, "mnist", TABLE_2, *where),
-        lambda: table3(*where),
-        lambda: comparison(4, "fashion", TABLE_4, *where),
-        lambda: table5(*where),
+        lambda: write(table1(), args.out),
+        lambda: write(comparison(2, "mnist", TABLE_2, args.results), args.out),
+        lambda: write(table3(args.results), args.out),
+        lambda: write(comparison(4, "fashion", TABLE_4, args.results), args.out),
+        write_table5,
     ])  # fmt: skip
 
 

@@ -537,9 +537,8 @@ def test_tables(results, run, tmp_path, capsys):
         assert {len(cells) for cells in row} == {len(row[0])}
 
 
-def test_table_1_holds_the_settings_of_the_experiments(tmp_path):
-    import_module("tables").table1(tmp_path, tmp_path)
-    head, *rows = csv.reader((tmp_path / "table1.csv").read_text().splitlines())
+def test_table_1_holds_the_settings_of_the_experiments():
+    head, *rows = import_module("tables").table1().rows
     cells = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     assert cells["lambda"]["mnist"] == "10"
     assert cells["lambda"]["mnist-plus"] == "none (first-spike)"
@@ -565,26 +564,74 @@ def test_tables_without_records_say_so(tmp_path, capsys):
     assert "s4nn train experiments/" in capsys.readouterr().err
 
 
-def test_the_page_of_results_is_what_the_records_say(tmp_path, capsys):
-    page = import_module("results")
-    assert page.main(["--check"]) == 0
-    (tmp_path / "results.md").write_text((FIGURES.parent / "docs" / "results.md").read_text() + "and more")
-    assert page.main(["--check", "--out", str(tmp_path / "results.md")]) == 2
-    assert "results.md" in capsys.readouterr().err
-    assert page.main(["--check", "--results", str(tmp_path)]) == 2
-    assert "s4nn train experiments/" in capsys.readouterr().err
+def test_numbers_of_a_document_are_those_of_the_records(tmp_path, capsys):
+    page, document = import_module("results"), tmp_path / "page.md"
+    good = "It has 97.63 ± 0.14<!--=mnist strict--> %, 1.7<!--=mnist strict gap 1--> less.\n\n<!--table ladder-->\n"
+    table = page.table(page.Values(), "ladder")
+    document.write_text(good + table + "\n\nMore.\n")
+    assert page.main(["--check", str(document)]) == 0
+    whole = document.read_text()
+    document.write_text(whole.replace("97.63 ± 0.14<", "97.7<", 1).replace("99.21 ± 0.04", "99.31 ± 0.04"))
+    assert page.main(["--check", str(document)]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{document}:1: 97.7 stands here, the records say 97.63 ± 0.14 (mnist strict)")
+    assert second.startswith(f"{document}:12: 99.31 ± 0.04 stands here, the records say 99.21 ± 0.04 (table ladder)")
+    assert first.endswith("make results") and second.endswith("make results")
+    assert page.main([str(document)]) == 0
+    assert document.read_text() == whole
+    document.write_text(whole.replace(table, table.rsplit("\n", 1)[0]))  # a row is missing
+    assert page.main(["--check", str(document)]) == 2
+    assert "nothing stands here" in capsys.readouterr().err
 
 
-def test_the_ladder_is_what_the_records_say(tmp_path, capsys):
-    page = import_module("ladder")
-    assert page.main(["--check"]) == 0
-    assert page.main(["--out", str(tmp_path), "--page", str(tmp_path / "ladder.md")]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ladder.md", "ladder.pdf", "ladder.png"]
-    assert (tmp_path / "ladder.md").read_text() == (FIGURES.parent / "docs" / "ladder.md").read_text()
-    (tmp_path / "ladder.md").write_text("other")
-    assert page.main(["--check", "--page", str(tmp_path / "ladder.md")]) == 2
-    assert page.main(["--check", "--results", str(tmp_path)]) == 2
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("1<!--=mnist stict-->", "no number is called 'mnist stict'"),
+        ("1<!--=mnist potentials paper-->", "no number is called"),
+        ("1<!--=bench speed/none/forward us-->", "no number is called"),
+        ("1<!--=log 2026-11-27-table3 87.5-->", "no number is called"),
+        ("1<!--=other strict-->", "no records of other"),
+        ("<!--table other-->", "no table is called 'other'"),
+        ("<!--=mnist strict-->", "a mark needs a number before it"),
+        ("97.63<!--=mnist", "a mark needs a number before it"),
+        ("Text <!--table mnist-->", "a mark needs a number before it"),
+    ],
+)
+def test_marks_that_name_no_number_are_an_error_of_one_line(line, said, tmp_path, capsys):
+    document = tmp_path / "page.md"
+    document.write_text(f"# Title\n{line}\n")
+    assert import_module("results").main(["--check", str(document)]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"{document}:2: ") and said in error
+
+
+def test_numbers_are_read_in_every_form():
+    values = import_module("values").Values()
+    record = read_record(FIGURES.parent / "results" / "relpsp" / "seed0")
+    assert values["table3-s4nn strict"] == values["table3-s4nn strict mean"] == "96.94"
+    assert (values["mnist mrn paper"], values["mnist strict gap 1"], values["relpsp n"]) == ("1126", "1.7", "3")
+    assert values["relpsp t_max"] == str(record["config"]["network"]["t_max"])
+    bench = json.loads((FIGURES.parent / "results" / "bench" / "bench.json").read_text())
+    (row,) = [row for row in bench["online"] if row["experiment"] == "bs4nn"]
+    assert values["bench online/bs4nn/ratio times"] == f"{row['ratio']:.0f}"
+    assert values["bench online/bs4nn/transcription : online/bs4nn/ours times"] == f"{row['ratio']:.0f}"
+    assert values["log 2026-11-27-table3 87.4"] == "87.4"
+
+
+def test_the_ladder_is_drawn(tmp_path, capsys):
+    script = import_module("ladder")
+    assert script.main(["--out", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ladder.pdf", "ladder.png"]
+    assert script.main(["--results", str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "make ladder" in capsys.readouterr().err
+
+
+def test_the_pictures_of_readme_are_drawn(run, data_dir, tmp_path):
+    assert import_module("pictures").main([str(run), "--out", str(tmp_path), "--data", str(data_dir)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["animation.gif", "ladder.png", "potentials.png"]
+    for path in tmp_path.iterdir():
+        assert_not_blank(path)
 
 
 @pytest.mark.parametrize(
