@@ -26,7 +26,8 @@ TABLES = {
     "mnist": (("mnist-literal", "mnist", "mnist-plus", "mnist-early"), True),
     "fashion": (("fashion", "fashion-plus"), True),
     "baselines": (
-        ("s4nn", "bs4nn", "s4nn-fashion", "bs4nn-fashion", "relpsp", "table3-s4nn", "table3-mostafa", "table3-comsa"),
+        ("s4nn", "s4nn-authors", "bs4nn", "s4nn-fashion", "bs4nn-fashion", "relpsp", "table3-s4nn", "table3-mostafa",
+         "table3-comsa"),
         False,
     ),
 }  # fmt: skip
