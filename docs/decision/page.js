@@ -83,6 +83,7 @@ class Pad {
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.end());
     canvas.addEventListener("keydown", (event) => this.key(event));
     this.clear();
+    this.mark();
   }
 
   clear() {
@@ -117,7 +118,7 @@ class Pad {
     this.drawn();
   }
 
-  /** Arrow keys move the pen, the space bar puts it down and lifts it. */
+  /** Arrow keys move the pen, which is marked, and the space bar puts it down and lifts it. */
   key(event) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!move && event.key !== " ") return;
@@ -132,7 +133,15 @@ class Pad {
       this.pen.down = !this.pen.down;
       if (this.pen.down) this.to(this.pen);
     }
+    this.mark();
     if (this.pen.down) this.drawn();
+  }
+
+  /** Show where the pen is, and whether it is down. */
+  mark() {
+    const pen = this.canvas.nextElementSibling;
+    [pen.style.left, pen.style.top] = [`${this.pen.x}px`, `${this.pen.y}px`];
+    pen.classList.toggle("down", this.pen.down);
   }
 
   /** Put an image of a network's data in the field. */

@@ -18,15 +18,12 @@ function potentialOf(run, classes, c, t) {
   return run.potentials[Math.min(last, run.potentials.length / classes - 1) * classes + c];
 }
 
-/** The lowest and highest potential to be drawn: all curves, but no lower than the threshold is high. */
+/** The lowest and highest potential to be drawn: what happens up to the decision; what is far below leaves the chart. */
 function rangeOf(network, run) {
-  const classes = network.classes.length, threshold = network.layers.at(-1).threshold;
-  const high = 1.12 * Math.max(...threshold);
-  let low = 0;
-  for (let t = 0; t < network.t_max; t++) {
-    for (let c = 0; c < classes; c++) low = Math.min(low, potentialOf(run, classes, c, t));
-  }
-  return [Math.max(1.1 * low, -high), high];
+  const classes = network.classes.length, high = 1.12 * Math.max(...network.layers.at(-1).threshold);
+  const last = Math.min(network.t_max - 1, ...run.times.at(-1));
+  const low = Math.min(0, ...run.potentials.subarray(0, (last + 1) * classes));
+  return [Math.max(1.15 * low, -high), high];
 }
 
 /** Numbers 0, step, 2 step ... and their negatives between two limits, at most six or so. */
@@ -54,7 +51,7 @@ function axes(plot, network, x, y, low, high, width) {
   plot.append(svgElement("text", { x: middle, y: CHART_HEIGHT - 3, "text-anchor": "middle" }, "time step"));
 }
 
-/** Names at the ends of curves, moved apart where they would lie on each other: [{name, x, y}]. */
+/** Names at the ends of curves, moved apart where they would lie on each other: [{name, leads, x, y}]. */
 function names(plot, ends) {
   let free = Infinity;
   for (const end of ends.sort((a, b) => b.y - a.y)) {
@@ -64,35 +61,44 @@ function names(plot, ends) {
   }
 }
 
+/** Where potentials and steps lie in a chart of this width. */
+function scales(network, run, width) {
+  const [low, high] = rangeOf(network, run);
+  const w = width - EDGE.left - EDGE.right, h = CHART_HEIGHT - EDGE.top - EDGE.bottom;
+  const x = (step) => +(EDGE.left + (step / network.t_max) * w).toFixed(1);
+  const y = (v) => +(EDGE.top + ((high - v) / (high - low)) * h).toFixed(1);
+  return { low, high, w, h, x, y };
+}
+
+/** The threshold in every step, and its name where there is room for it. */
+function drawThreshold(plot, threshold, { x, y }) {
+  plot.append(svgElement("path", { class: "threshold", d: stairs(threshold, x, y) }));
+  const [at, side] = threshold[0] > threshold.at(-1) ? [x(0) + 4, "start"] : [x(threshold.length) - 4, "end"];
+  plot.append(svgElement("text", { x: at, y: y(threshold[0]) - 6, "text-anchor": side }, "threshold"));
+}
+
 /** Draw step t of a run. leader : the output that is ahead, or has won */
 function drawPotentials(svg, network, run, t, leader) {
-  const width = Math.max(svg.clientWidth, 200), classes = network.classes.length;
-  const threshold = network.layers.at(-1).threshold, out = run.times.at(-1), first = Math.min(...out);
-  const [low, high] = rangeOf(network, run);
-  const inside = { w: width - EDGE.left - EDGE.right, h: CHART_HEIGHT - EDGE.top - EDGE.bottom };
-  const x = (step) => +(EDGE.left + (step / network.t_max) * inside.w).toFixed(1);
-  const y = (v) => +(EDGE.top + ((high - Math.max(Math.min(v, high), low)) / (high - low)) * inside.h).toFixed(1);
-  const plot = svgElement("g", {}), ends = [];
+  const width = Math.max(svg.clientWidth, 200), classes = network.classes.length, out = run.times.at(-1);
+  const scale = scales(network, run, width), { low, high, w, h, x, y } = scale;
+  const box = { x: EDGE.left, y: EDGE.top, width: w, height: h, viewBox: `${EDGE.left} ${EDGE.top} ${w} ${h}` };
+  const plot = svgElement("g", {}), curves = svgElement("svg", box), ends = []; // what leaves the box is not seen
   axes(plot, network, x, y, low, high, width);
-  plot.append(svgElement("path", { class: "threshold", d: stairs(threshold, x, y) }));
-  const side = threshold[0] > threshold.at(-1) ? "start" : "end";
-  const at = side === "start" ? x(0) + 4 : x(network.t_max) - 4;
-  plot.append(svgElement("text", { class: "on-line", x: at, y: y(threshold[0]) - 6, "text-anchor": side }, "threshold"));
+  drawThreshold(plot, network.layers.at(-1).threshold, scale);
+  plot.append(curves);
   const now = network.classes.map((_, c) => potentialOf(run, classes, c, t));
   const ranked = now.map((_, c) => c).sort((a, b) => (b === leader) - (a === leader) || now[b] - now[a]);
   for (const c of ranked.toReversed()) { // the leader last, on top
-    const until = Math.min(t, out[c]);
+    const until = Math.min(t, out[c]), kind = c === leader ? "curve leads" : "curve";
     const values = Array.from({ length: until + 1 }, (_, step) => potentialOf(run, classes, c, step));
-    const kind = c === leader ? "curve leads" : "curve";
-    plot.append(svgElement("path", { class: kind, d: stairs(values, x, y) }));
-    if (out[c] <= t) plot.append(svgElement("circle", { class: kind, cx: x(out[c]), cy: y(now[c]), r: 4 }));
-    if (ranked.indexOf(c) < LABELLED) {
-      ends.push({ name: network.classes[c], leads: c === leader, x: x(until + 1), y: y(now[c]) });
-    }
+    const end = { name: network.classes[c], leads: c === leader, x: x(until + 1), y: y(Math.min(now[c], high)) };
+    curves.append(svgElement("path", { class: kind, d: stairs(values, x, y) }));
+    if (out[c] <= t) plot.append(svgElement("circle", { class: kind, cx: x(out[c]), cy: end.y, r: 4 }));
+    if (ranked.indexOf(c) < LABELLED && now[c] > low) ends.push(end);
   }
+  const first = Math.min(...out);
   if (first <= t && first < network.t_max) {
-    const d = `M${x(first)} ${EDGE.top}V${CHART_HEIGHT - EDGE.bottom}`;
-    plot.append(svgElement("path", { class: "decision", d }));
+    plot.append(svgElement("path", { class: "decision", d: `M${x(first)} ${EDGE.top}v${h}` }));
   }
   names(plot, ends);
   svg.setAttribute("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);

@@ -4,12 +4,14 @@
 const STEP_MS = 90; // of each step while it plays
 const CALM = matchMedia("(prefers-reduced-motion: reduce)"); // then it plays in few, long steps
 const TALLEST = 350; // pixels, of the maps of a layer
-const GROUND = [27, 33, 46, 255], NOW = [255, 255, 255, 255];
+const GROUND = pixelOf("#1b212e"), NOW = pixelOf("#ffffff");
 
 const thousands = (n) => n.toLocaleString("en");
 
-function rgba(hex) {
-  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).concat(255);
+/** A colour as the four bytes of a canvas, in one number. */
+function pixelOf(hex) {
+  const rgb = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  return new Uint32Array(Uint8Array.of(...rgb, 255).buffer)[0];
 }
 
 /** Columns of maps, and pixels of a neuron's side, with which the maps of a layer fill the width best. */
@@ -40,25 +42,24 @@ class Maps {
     this.canvas.width = columns * (width + 1) - 1;
     this.canvas.height = rows * (height + 1) - 1;
     this.canvas.style.width = `${this.canvas.width * Math.max(side, 1 / ratio)}px`;
+    this.places = Int32Array.from({ length: height * width * maps }, (_, i) => this.place(i));
+    this.ground = new Uint32Array(this.canvas.width * this.canvas.height); // transparent between the maps
+    for (const place of this.places) this.ground[place] = GROUND;
   }
 
+  /** Where neuron i is on the canvas. */
   place(i) {
     const [height, width, maps] = this.shape, m = i % maps, pixel = Math.floor(i / maps);
     const y = Math.floor(m / this.columns) * (height + 1) + Math.floor(pixel / width);
     return y * this.canvas.width + (m % this.columns) * (width + 1) + (pixel % width);
   }
 
-  /** The frame of each map, on which its spikes appear. */
-  ground(image) {
-    const size = this.shape.reduce((a, b) => a * b);
-    for (let i = 0; i < size; i++) image.data.set(GROUND, 4 * this.place(i));
-  }
-
   draw(times, step) {
     const context = this.canvas.getContext("2d"), image = context.createImageData(this.canvas.width, this.canvas.height);
-    this.ground(image);
+    const pixels = new Uint32Array(image.data.buffer);
+    pixels.set(this.ground);
     times.forEach((t, i) => {
-      if (t <= step && t < this.colours.length) image.data.set(t === step ? NOW : this.colours[t], 4 * this.place(i));
+      if (t <= step && t < this.colours.length) pixels[this.places[i]] = t === step ? NOW : this.colours[t];
     });
     context.putImageData(image, 0, 0);
   }
@@ -105,7 +106,7 @@ class StepView {
   build() {
     if (this.built === this.network) return;
     this.built = this.network;
-    const { network } = this, colours = network.colours.map(rgba);
+    const { network } = this, colours = network.colours.map(pixelOf);
     this.maps = [new Maps(this.root.querySelector(".input canvas"), network.input_shape, colours)];
     this.part("layers").replaceChildren(...network.layers.slice(0, -1).map((layer) => this.figure(layer, colours)));
     this.part("scale").style.background = `linear-gradient(to right, ${network.colours.join()})`;

@@ -26,15 +26,17 @@ def options(networks) -> str:
 
 def left_out() -> str:
     """What this build could not show, as HTML; empty where it shows all."""
-    said = []
+    said = {}
     for one in decision_data.shown():
-        own = one.config.data.dataset
-        if one.images is None:
-            said.append(f"<code>{one.name}</code> is left out here: its data set {own} was not at hand")
-        elif one.images != own:
-            shown = STAND_INS.get(one.images, one.images)
-            said.append(f"<code>{one.name}</code> is shown with {shown}: its data set {own} was not at hand")
-    return f'<p class="left-out">{". ".join(said)}.</p>' if said else ""
+        if one.images != (own := one.config.data.dataset):
+            said.setdefault((own, one.images), []).append(f"<code>{one.name}</code>")
+    sentences = [
+        f"When this page was built, the data set {own} was not at hand: "
+        + (f"{STAND_INS[images]} stand in for it, with " if images else "what it is needed for is left out, ")
+        + f"{', '.join(names)}."
+        for (own, images), names in said.items()
+    ]
+    return f'<p class="left-out">{" ".join(sentences)}</p>' if said else ""
 
 
 class Decision(Directive):

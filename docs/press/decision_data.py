@@ -29,7 +29,7 @@ from s4nn_ref.network import Network, Outputs
 NETWORKS = ("mnist-plus", "mnist", "mnist-near", "mnist-early", "fashion-plus", "fashion", "fashion-near")
 STAND_IN = {"mnist": "glyphs"}  # where the data set is not at hand
 BATCH, SEARCHED = 128, 1024  # test images that are presented at once, and at most, to find one of each class
-DARKEST = 0.25  # of the colour scale: what is darker cannot be told from the ground
+DARKEST = 0.35  # of the colour scale: what is darker cannot be told from the ground
 
 
 @dataclass(frozen=True)
