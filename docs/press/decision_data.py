@@ -16,6 +16,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 
 from s4nn_ref.app import shipped
 from s4nn_ref.app.storage import read_weights
@@ -25,6 +26,8 @@ from s4nn_ref.decision import fired
 from s4nn_ref.encoding import firing_times_of_intensities
 from s4nn_ref.layers import Pool
 from s4nn_ref.network import Network, Outputs
+
+logger = logging.getLogger(__name__)
 
 NETWORKS = ("mnist-plus", "mnist", "mnist-near", "mnist-early", "fashion-plus", "fashion", "fashion-near")
 STAND_IN = {"mnist": "glyphs"}  # where the data set is not at hand
@@ -61,11 +64,19 @@ def at_hand(dataset: str) -> bool:
 
 @cache
 def shown() -> tuple[Shown, ...]:
-    """The networks of NETWORKS that are shipped. Raises ExtensionError for one that the page cannot show."""
-    return tuple(read(name) for name in NETWORKS if name in shipped.networks())
+    """The networks of NETWORKS that are shipped. One that the page cannot show is an error of the build, said once."""
+    found = []
+    for name in NETWORKS:
+        if name in shipped.networks():
+            try:
+                found.append(read(name))
+            except ExtensionError as error:
+                logger.error("%s", error)
+    return tuple(found)
 
 
 def read(name: str) -> Shown:
+    """A shipped network. Raises ExtensionError if the page cannot show it."""
     network, config = read_weights(shipped.networks()[name])
     if not network.neuron.integer or network.settings.delay or network.input_shape[2] != 1:
         raise ExtensionError(f"decision page: {name} needs a forward pass that docs/decision/network.js does not have")
