@@ -20,6 +20,7 @@ extensions = [
     "press.equation_systems",
     "press.records",
     "press.gallery",
+    "press.decision",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "gallery"]
