@@ -12,7 +12,12 @@ author = "The s4nn_ref authors"
 project_copyright = author
 version = release = version_of("s4nn_ref")
 
-extensions = ["myst_parser", "press.mathml", "press.sources"]
+extensions = [
+    "myst_parser",
+    "press.mathml",
+    "press.sources",
+    "press.cells_page",
+]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 4
