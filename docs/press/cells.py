@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-_MARK = re.compile(r"<!-- *(run|save|picture)\b(?:: *([^,]*?))?(?:, *(.*?))? *-->", re.S)
+_MARK = re.compile(r"<!-- *(run|save|picture)\b(?:: *([^,>]*?))?(?:, *([^>]*?))? *-->")
 _BLOCK = re.compile(rf"^{_MARK.pattern}\n+```python\n(.*?)^```$", re.M | re.S)
 
 
