@@ -17,6 +17,8 @@ extensions = [
     "press.mathml",
     "press.sources",
     "press.cells_page",
+    "press.map",
+    "press.api",
 ]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "attrs_inline"]

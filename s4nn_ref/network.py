@@ -179,6 +179,7 @@ class Network:
 
     @property
     def n_classes(self) -> int:
+        """The number of output neurons."""
         return self.layers[-1].shape_post[2]
 
     def matrices(self, flat: np.ndarray) -> list[np.ndarray]:
@@ -293,7 +294,7 @@ class Network:
         local     : function(t_post, dE/dt) -> the error of a hidden layer in place of dE/dt, for layers that have
                     targets of their own; (B, ...) each, of as many neurons
         """
-        delta, of_layers = error, list(grad)
+        delta, of_layers = error, list(grad)  # Eq. 7: delta = dE/dt of the outputs
         with running():
             for i in reversed(range(len(self.layers))):
                 layer, pre, post = self.layers[i], states[i], states[i + 1]
