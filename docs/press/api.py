@@ -11,6 +11,7 @@ The first shows a function or a class with its public methods; the second what a
 """
 
 import ast
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -27,7 +28,7 @@ class Api(SphinxDirective):
     """The directive `api`."""
 
     required_arguments = 1
-    option_spec = {"as": directives.unchanged_required}
+    option_spec: ClassVar = {"as": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         self.env.metadata[self.env.docname]["map"] = "made from the sources"
@@ -52,7 +53,8 @@ class Api(SphinxDirective):
         signature += link
         content = addnodes.desc_content("", *self.said(name.blocks))
         content += [self.described(part, path, f"{called}.{part.name}") for part in name.parts]
-        return addnodes.desc("", signature, content, domain="py", objtype=name.kind, classes=["py", name.kind])
+        kind = {"domain": "py", "objtype": name.kind, "classes": ["py", name.kind]}
+        return addnodes.desc("", signature, content, support_smartquotes=False, **kind)
 
     def said(self, blocks: list[Block]) -> list[nodes.Node]:
         """A docstring."""

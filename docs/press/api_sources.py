@@ -90,7 +90,7 @@ def _items(line: str) -> list[tuple[str, str]]:
 
 
 def name_of(dotted: str) -> tuple[Path, Name]:
-    """A name of the package, e.g. s4nn_ref.app.fit.fit, and the file that it is in. Raises ApiError where there is none."""
+    """A name of the package, e.g. s4nn_ref.app.fit.fit, and its file. Raises ApiError where there is none."""
     module, _, name = dotted.rpartition(".")
     path = path_of(module)
     for node in ast.parse(path.read_text()).body:
@@ -140,8 +140,8 @@ def _fields(node: ast.ClassDef) -> str:
     found = []
     for one in node.body:
         if isinstance(one, ast.AnnAssign):
-            default = one.value and next(
-                (key.value for key in getattr(one.value, "keywords", []) if key.arg == "default"), one.value
-            )
-            found.append(f"{one.target.id}: {ast.unparse(one.annotation)}" + (f" = {ast.unparse(default)}" if default else ""))
+            options = {key.arg: key.value for key in getattr(one.value, "keywords", [])}
+            default = options.get("default", one.value)
+            end = f" = {ast.unparse(default)}" if default else ""
+            found.append(f"{one.target.id}: {ast.unparse(one.annotation)}{end}")
     return f"({', '.join(found)})"

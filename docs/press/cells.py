@@ -61,7 +61,8 @@ def run(cells: list[Cell], folder: Path) -> list[str]:
 
     folder : where the cells run, and where the files stay that they make
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "GOMP_SPINCOUNT": "0"}  # threads that wait sleep
     command = [sys.executable, str(Path(__file__).resolve()), "--cells"]
     result = subprocess.run(
         command, input=json.dumps(cells), cwd=folder, env=environment, capture_output=True, text=True, check=False

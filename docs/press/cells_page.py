@@ -1,4 +1,4 @@
-"""Cells on the pages of the site: what a cell printed stands under it (cells.py). A cell that fails, fails the build."""
+"""Cells on the pages of the site: what a cell printed stands under it (cells.py). One that fails, fails the build."""
 
 import os
 import shutil

@@ -40,7 +40,7 @@ def table(heads: list[str], rows: list[list[list[nodes.Node]]]) -> nodes.table:
     head = nodes.row("", *(nodes.entry("", paragraph(nodes.Text(one))) for one in heads))
     group += nodes.thead("", head)
     group += nodes.tbody("", *(nodes.row("", *(nodes.entry("", *cell) for cell in row)) for row in rows))
-    return nodes.table("", group, classes=["map"])
+    return nodes.table("", group, classes=["map"], support_smartquotes=False)
 
 
 class Map(SphinxDirective):
@@ -100,20 +100,23 @@ class Map(SphinxDirective):
         for key in map_sources.keys():
             name = nodes.literal("", f"{key.section}.{key.name}")
             of = [paragraph(nodes.Text(f"of {', '.join(key.of)}"))] if key.of else []
-            rows.append([[paragraph(name), *of], [paragraph(nodes.Text(key.default))], [paragraph(*words(key.meaning))]])
+            rows.append(
+                [[paragraph(name), *of], [paragraph(nodes.Text(key.default))], [paragraph(*words(key.meaning))]]
+            )
         return [table(["Key", "Default", "Meaning"], rows)]
 
     def tests(self) -> list[nodes.Node]:
         found = []
         for path, (said, group) in map_sources.tests().items():
-            name, many = path.relative_to(ROOT / "tests").as_posix(), "1 test" if len(group) == 1 else f"{len(group)} tests"
-            items = (
-                nodes.list_item("", self.place(test.place), paragraph(*words(test.meaning))) for test in group
+            name, many = (
+                path.relative_to(ROOT / "tests").as_posix(),
+                "1 test" if len(group) == 1 else f"{len(group)} tests",
             )
+            items = (nodes.list_item("", self.place(test.place), paragraph(*words(test.meaning))) for test in group)
             summary = f"<summary><code>{escape(name)}</code>, {many}. {escape(said)}</summary>"
             found += [
                 nodes.raw("", f'<details class="map">{summary}', format="html"),
-                nodes.bullet_list("", *items),
+                nodes.bullet_list("", *items, support_smartquotes=False),
                 nodes.raw("", "</details>", format="html"),
             ]
         return found

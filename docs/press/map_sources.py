@@ -103,7 +103,9 @@ def tests() -> dict[Path, tuple[str, list[Test]]]:
 def _meaning(test: ast.FunctionDef) -> str:
     """The first paragraph of a test's docstring, or its name in words."""
     said = (ast.get_docstring(test) or "").partition("\n\n")[0]
-    return " ".join(said.split()) or re.sub(r"\beqs? ?(?=\d)", "Eq. ", test.name.removeprefix("test_").replace("_", " "))
+    return " ".join(said.split()) or re.sub(
+        r"\beqs? ?(?=\d)", "Eq. ", test.name.removeprefix("test_").replace("_", " ")
+    )
 
 
 def _named_tests(names: list[str], where: str) -> list[Place]:
@@ -118,7 +120,11 @@ def _named_tests(names: list[str], where: str) -> list[Place]:
 def equations() -> list[Equation]:
     """Equations 1 to 12, by the tags that close lines of code, and the table of docs/derivation.md."""
     text = (DOCS / "derivation.md").read_text()
-    tagged = [(path, n, numbers_of(line.partition("  # ")[2])) for path, n, line in _lines("s4nn_ref/**/*.py") if line.split("#")[0].strip()]
+    tagged = [
+        (path, n, numbers_of(line.partition("  # ")[2]))
+        for path, n, line in _lines("s4nn_ref/**/*.py")
+        if line.split("#")[0].strip()
+    ]
     found = []
     for number in range(1, 13):
         title = next((row for row in re.findall(r"^\| ([\d, ]+), ([^|]+?) \|.*\| (.*?) \|$", text, re.M)
@@ -127,7 +133,9 @@ def equations() -> list[Equation]:
         document = [place for place in places if place.path == DOCUMENT]
         code = [place for place in places if "reference" not in place.path.parts]
         if not (title and document and code):
-            raise MapError(f"Eq. {number}: no row in docs/derivation.md, no line of reference/ds4nn.py or none of the code")
+            raise MapError(
+                f"Eq. {number}: no row in docs/derivation.md, no line of reference/ds4nn.py or none of the code"
+            )
         names = re.findall(r"`(test_\w+)`", title[2])
         found.append(Equation(number, title[1], document, code, _named_tests(names, "docs/derivation.md")))
     return found
