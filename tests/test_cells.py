@@ -63,13 +63,14 @@ def test_cells_follow_each_other_in_a_folder_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["1 / 0", "print(", "assert 2 < 1", "raise ValueError('two\\nlines')"])
 def test_a_cell_that_fails_is_one_line(wrong, tmp_path):
-    with pytest.raises(CellError, match="^cell 2, ") as error:
+    with pytest.raises(CellError, match=r"^cell 2, ") as error:
         run([code("print(1)\n"), code(f"x = 0\n{wrong}\n")], tmp_path)
     assert "\n" not in str(error.value)
 
 
 def test_marks_and_blocks():
-    text = "<!-- run -->\n```python\n1\n```\n\n<!-- save: a/b.py -->\n\n```python\n2\n```\n```python\n3\n```\n<!-- a word -->"
+    marked = "<!-- run -->\n```python\n1\n```\n\n<!-- save: a/b.py -->\n\n```python\n2\n```\n"
+    text = f"{marked}```python\n3\n```\n<!-- a word -->"
     assert cells_of(text) == [Cell(Mark("run", "", ""), "1\n"), Cell(Mark("save", "a/b.py", ""), "2\n")]
     assert mark_of("<!-- picture: x.png, two\nwords -->\n") == Mark("picture", "x.png", "two\nwords")
     assert mark_of("<!-- a word -->") is None

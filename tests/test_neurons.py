@@ -5,12 +5,12 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import assert_refused
 
 from s4nn_ref import algorithms, losses, neurons
 from s4nn_ref.algorithms.ds4nn import LOSSES
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.encoding import latencies
+from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.neurons import linear, step
 
@@ -200,10 +200,12 @@ def test_parts_of_ones_own_are_named_like_any_other(monkeypatch, tmp_path):
 def test_own_parts_that_are_none_are_told(monkeypatch, tmp_path):
     tables = {"network": {"structure": "784-10"}, "learning": {"loss": "empty"}}
     own_part(monkeypatch, tmp_path, "losses", "empty.py", "")
-    assert_refused(lambda: config_of_dict(tables), "empty.py has no class Loss")
+    with pytest.raises(InputError, match=r"empty\.py has no class Loss"):
+        config_of_dict(tables)
     sys.modules.pop("s4nn_ref.losses.empty")
     monkeypatch.setenv("S4NN_PARTS", str(tmp_path / "gone"))
-    assert_refused(lambda: config_of_dict(tables), "S4NN_PARTS", "there is no such folder")
+    with pytest.raises(InputError, match=r"S4NN_PARTS = .*: there is no such folder"):
+        config_of_dict(tables)
 
 
 def test_latencies_by_hand():

@@ -97,21 +97,18 @@ class Map(SphinxDirective):
 
     def keys(self) -> list[nodes.Node]:
         rows = []
-        for key in map_sources.keys():
+        for key in map_sources.all_keys():
             name = nodes.literal("", f"{key.section}.{key.name}")
             of = [paragraph(nodes.Text(f"of {', '.join(key.of)}"))] if key.of else []
-            rows.append(
-                [[paragraph(name), *of], [paragraph(nodes.Text(key.default))], [paragraph(*words(key.meaning))]]
-            )
+            default, meaning = paragraph(nodes.Text(key.default)), paragraph(*words(key.meaning))
+            rows.append([[paragraph(name), *of], [default], [meaning]])
         return [table(["Key", "Default", "Meaning"], rows)]
 
     def tests(self) -> list[nodes.Node]:
         found = []
         for path, (said, group) in map_sources.tests().items():
-            name, many = (
-                path.relative_to(ROOT / "tests").as_posix(),
-                "1 test" if len(group) == 1 else f"{len(group)} tests",
-            )
+            name = path.relative_to(ROOT / "tests").as_posix()
+            many = "1 test" if len(group) == 1 else f"{len(group)} tests"
             items = (nodes.list_item("", self.place(test.place), paragraph(*words(test.meaning))) for test in group)
             summary = f"<summary><code>{escape(name)}</code>, {many}. {escape(said)}</summary>"
             found += [

@@ -102,10 +102,9 @@ def tests() -> dict[Path, tuple[str, list[Test]]]:
 
 def _meaning(test: ast.FunctionDef) -> str:
     """The first paragraph of a test's docstring, or its name in words."""
-    said = (ast.get_docstring(test) or "").partition("\n\n")[0]
-    return " ".join(said.split()) or re.sub(
-        r"\beqs? ?(?=\d)", "Eq. ", test.name.removeprefix("test_").replace("_", " ")
-    )
+    said = " ".join((ast.get_docstring(test) or "").partition("\n\n")[0].split())
+    in_words = test.name.removeprefix("test_").replace("_", " ")
+    return said or re.sub(r"\beqs? ?(?=\d)", "Eq. ", in_words)
 
 
 def _named_tests(names: list[str], where: str) -> list[Place]:
@@ -119,25 +118,20 @@ def _named_tests(names: list[str], where: str) -> list[Place]:
 
 def equations() -> list[Equation]:
     """Equations 1 to 12, by the tags that close lines of code, and the table of docs/derivation.md."""
-    text = (DOCS / "derivation.md").read_text()
-    tagged = [
-        (path, n, numbers_of(line.partition("  # ")[2]))
-        for path, n, line in _lines("s4nn_ref/**/*.py")
-        if line.split("#")[0].strip()
-    ]
+    table = re.findall(r"^\| ([\d, ]+), ([^|]+?) \|.*\| (.*?) \|$", (DOCS / "derivation.md").read_text(), re.M)
+    rows = {int(n): (title, names) for ns, title, names in table for n in ns.split(", ")}
+    lines = [line for line in _lines("s4nn_ref/**/*.py") if line[2].split("#")[0].strip()]
+    tagged = [(path, n, numbers_of(line.partition("  # ")[2])) for path, n, line in lines]
     found = []
     for number in range(1, 13):
-        title = next((row for row in re.findall(r"^\| ([\d, ]+), ([^|]+?) \|.*\| (.*?) \|$", text, re.M)
-                      if str(number) in row[0].split(", ")), None)  # fmt: skip
         places = [_place(path, n) for path, n, tags in tagged if number in tags]
         document = [place for place in places if place.path == DOCUMENT]
         code = [place for place in places if "reference" not in place.path.parts]
-        if not (title and document and code):
-            raise MapError(
-                f"Eq. {number}: no row in docs/derivation.md, no line of reference/ds4nn.py or none of the code"
-            )
-        names = re.findall(r"`(test_\w+)`", title[2])
-        found.append(Equation(number, title[1], document, code, _named_tests(names, "docs/derivation.md")))
+        if not (number in rows and document and code):
+            raise MapError(f"Eq. {number}: no row in docs/derivation.md, no line of the document, or no code")
+        title, names = rows[number]
+        held = _named_tests(re.findall(r"`(test_\w+)`", names), "docs/derivation.md")
+        found.append(Equation(number, title, document, code, held))
     return found
 
 
@@ -159,7 +153,7 @@ def choices() -> list[Choice]:
     return found
 
 
-def keys() -> list[Key]:
+def all_keys() -> list[Key]:
     """Every key of every section: its default from the class that declares it, its line from docs/configuration.md."""
     found = {}
     for section, kind in SECTIONS.items():

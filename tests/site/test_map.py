@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from html import unescape
 
 import pytest
@@ -10,6 +11,10 @@ from conftest import ROOT
 import s4nn_ref
 from s4nn_ref.config import SECTIONS
 from s4nn_ref.settings import known_keys
+
+sys.path.insert(0, str(ROOT / "docs"))
+
+from press import api_sources, map_sources
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +54,7 @@ def test_every_choice_is_linked_to_its_section_and_code(page, html):
 
 
 def test_every_key_is_there(words):
-    tables = {section: {name for name in known_keys(kind, {}, "")} for section, kind in SECTIONS.items()}
+    tables = {section: set(known_keys(kind, {}, "")) for section, kind in SECTIONS.items()}
     tables["learning"] |= {"temperature", "lam", "reinitialise", "weight_sum", "mean_pulse", "decay_every"}
     for section, names in tables.items():
         for name in names:
@@ -76,25 +81,17 @@ def test_the_reference_has_every_public_name(html):
 
 
 def test_what_the_sources_do_not_name_is_told():
-    import sys
-
-    sys.path.insert(0, str(ROOT / "docs"))
-    from press import api_sources, map_sources
-
     with pytest.raises(map_sources.MapError, match="names test_of_nothing, which is no test"):
         map_sources._named_tests(["test_of_nothing"], "docs/derivation.md")
-    with pytest.raises(map_sources.MapError, match="does not explain network.colour"):
+    with pytest.raises(map_sources.MapError, match=r"does not explain network\.colour"):
         map_sources._explained(map_sources._rows("network"), "network", "colour", "")
     with pytest.raises(api_sources.ApiError, match="no such name"):
         api_sources.name_of("s4nn_ref.metrics.beauty")
 
 
 def test_docstrings_are_taken_apart():
-    from press.api_sources import blocks_of
-
-    blocks = blocks_of(
-        "Does it.\n\nParameters\n----------\nx, y : (n,),\n    steps\nReturns\n-------\nA number.\n\n>>> 1\n1"
-    )
+    parameters = "Parameters\n----------\nx, y : (n,),\n    steps\n"
+    blocks = api_sources.blocks_of(f"Does it.\n\n{parameters}Returns\n-------\nA number.\n\n>>> 1\n1")
     assert [block.kind for block in blocks] == ["text", "heading", "items", "heading", "text", "example"]
     assert blocks[2].lines == [("x, y", "(n,), steps")]
-    assert blocks_of("w : one   v_th : two")[0].lines == [("w", "one"), ("v_th", "two")]
+    assert api_sources.blocks_of("w : one   v_th : two")[0].lines == [("w", "one"), ("v_th", "two")]
