@@ -16,6 +16,10 @@ def mathml(latex: str, display: str) -> str:
         element = convert(latex, display=display)
     except Exception as error:  # the converter has a class for each mistake, and raises others too
         raise ExtensionError(f"this formula cannot be read: {latex!r} ({type(error).__name__})") from error
+    if "<mi>&</mi>" in element:  # it passes over environments that it does not know
+        raise ExtensionError(
+            f"this formula cannot be read: {latex!r} (an environment with & that is not array or cases)"
+        )
     return element.replace("<math ", f'<math alttext="{escape(latex, quote=True)}" ', 1)
 
 

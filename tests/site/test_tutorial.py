@@ -1,10 +1,16 @@
 """Pages with cells: what was printed and drawn stands under each."""
 
 import re
+import sys
 from html import unescape
 
 import pytest
 from conftest import ROOT
+from sphinx.errors import ExtensionError
+
+sys.path.insert(0, str(ROOT / "docs"))
+
+from press.mathml import mathml
 
 PARTS = {"own-neuron": "parts/neurons/quadratic.py", "own-loss": "parts/losses/soft_margin.py",
          "own-algorithm": "parts/algorithms/alignment.py"}  # fmt: skip
@@ -54,3 +60,9 @@ def test_formulas_of_the_derivations_are_mathematics(html):
         formulas = re.findall(r"^\$\$\n(.*?)^\$\$", source, re.M | re.S)
         assert page.count('display="block"') == len(formulas) > 15
         assert "<mi>&</mi>" not in page and "\\\\begin" not in text_of(page)
+
+
+@pytest.mark.parametrize("formula", [r"\begin{aligned} a &= b \end{aligned}", r"\frac{a"])
+def test_a_formula_that_cannot_be_read_ends_the_build(formula):
+    with pytest.raises(ExtensionError, match="this formula cannot be read"):
+        mathml(formula, "block")
