@@ -62,7 +62,7 @@ def test_formulas_of_the_derivations_are_mathematics(html):
         assert "<mi>&</mi>" not in page and "\\\\begin" not in text_of(page)
 
 
-@pytest.mark.parametrize("formula", [r"\begin{aligned} a &= b \end{aligned}", r"\frac{a"])
+@pytest.mark.parametrize("formula", [r"\begin{aligned} a &= b \end{aligned}", "a_b_c"])
 def test_a_formula_that_cannot_be_read_ends_the_build(formula):
     with pytest.raises(ExtensionError, match="this formula cannot be read"):
         mathml(formula, "block")
