@@ -21,6 +21,9 @@ extensions = [
     "press.records",
     "press.gallery",
     "press.decision",
+    "press.cells_page",
+    "press.map",
+    "press.api",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "gallery"]

@@ -81,7 +81,11 @@ def respond(
 ) -> Responses:
     """Present images to a network (Eqs. 1-3).
 
-    images : uint8 (n, H, W, C); progress : called with the number of images of each finished batch
+    images   : uint8 (n, H, W, C)
+    encoding : as in `Network.encode`
+    batch    : images presented at once
+    progress : called with the number of images of each finished batch
+    Raises InputError on images of another size than the network's input.
     """
     n, classes = len(images), network.n_classes
     hidden = [i for i, layer in enumerate(network.layers[:-1], 1) if layer.integrates]
@@ -135,7 +139,7 @@ def mean_required_spikes(spikes: np.ndarray, layers: tuple[str, ...]) -> Spikes:
 def metrics_of(r: Responses, labels: np.ndarray) -> Metrics:
     """Every metric, from raw responses.
 
-    labels : (n,)
+    labels : (n,), whole numbers from 0
     Returns a JSON-ready dictionary; accuracies and shares in [0, 1], times in steps, spikes per image.
     """
     n, classes = r.t_out.shape

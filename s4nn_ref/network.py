@@ -180,6 +180,7 @@ class Network:
 
     @property
     def n_classes(self) -> int:
+        """The number of output neurons."""
         return self.layers[-1].shape_post[2]
 
     def matrices(self, flat: np.ndarray) -> list[np.ndarray]:

@@ -12,11 +12,13 @@ class, whose keys then belong to the same table. Keys that the chosen classes do
 
 import difflib
 import importlib
+import os
 import pkgutil
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
+from pathlib import Path
 
 from s4nn_ref.errors import InputError, shown
 
@@ -24,16 +26,34 @@ SMALLEST, LARGEST = 1e-30, 1e30  # sizes of numbers: their products with weights
 MOST = 2**63 - 1  # of whole numbers
 
 
-class Registry(Mapping):
-    """What the modules of a package offer under one attribute, by the modules' names: a new file is a new entry.
+def find_own_parts() -> None:
+    """Let the packages of parts also hold the modules of $S4NN_PARTS/algorithms, losses and neurons.
 
-    Modules are imported when they are asked for; "first_spike.py" is called "first-spike".
+    Raises InputError where there is no such folder.
+    """
+    if not (own := os.environ.get("S4NN_PARTS")):
+        return
+    if not Path(own).is_dir():
+        raise InputError(f"S4NN_PARTS = {shown(own)}: there is no such folder")
+    for part in ("algorithms", "losses", "neurons"):
+        path = importlib.import_module(f"s4nn_ref.{part}").__path__
+        if (folder := str(Path(own).resolve() / part)) not in path:
+            path.append(folder)
+
+
+class Registry(Mapping):
+    """What the modules of a package offer under one attribute, by the modules' names: a new file is a new entry, in the
+    package or in the user's own folder (`find_own_parts`).
+
+    Modules are imported when they are asked for; "first_spike.py" is called "first-spike". Raises InputError on a
+    module without the attribute.
     """
 
     def __init__(self, package: str, attribute: str):
         self.package, self.attribute = package, attribute
 
     def _names(self) -> list[str]:
+        find_own_parts()
         path = importlib.import_module(self.package).__path__
         return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(path) if m.name[0] != "_")
 
@@ -46,7 +66,10 @@ class Registry(Mapping):
     def __getitem__(self, name: str):
         if name not in self._names():
             raise KeyError(name)
-        return getattr(importlib.import_module(f"{self.package}.{name.replace('-', '_')}"), self.attribute)
+        module = importlib.import_module(f"{self.package}.{name.replace('-', '_')}")
+        if not hasattr(module, self.attribute):
+            raise InputError(f"{module.__file__} has no class {self.attribute}")
+        return getattr(module, self.attribute)
 
 
 def choice(registry: Mapping, default: str | None = None):

@@ -208,9 +208,10 @@ def test_readme_shows_an_animation_and_two_pictures_of_2_mb():
 
 
 def blocks(language):
-    """But for those of docs/data.md, which test_own_data.py runs, and of docs/python.md, for test_python.py and
-    test_sklearn.py."""
+    """But for those of docs/data.md, which test_own_data.py runs, of docs/python.md, for test_python.py and
+    test_sklearn.py, and but for cells, which test_cells.py runs."""
     texts = text_of(path for path in DOCUMENTS if path.name not in ("data.md", "python.md"))
+    texts = re.sub(r"<!-- (?:run|save)[^>]*-->\n+```python\n.*?```", "", texts, flags=re.S)
     return re.findall(rf"```{language}\n(.*?)```", texts, re.S)
 
 

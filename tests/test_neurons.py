@@ -1,11 +1,16 @@
 """The contract of neuron models by hand, on two of them, and an algorithm in one file; see test_continuous.py."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 
+from s4nn_ref import algorithms, losses, neurons
+from s4nn_ref.algorithms.ds4nn import LOSSES
+from s4nn_ref.config import config_of_dict
 from s4nn_ref.encoding import latencies
+from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.neurons import linear, step
 
@@ -121,21 +126,24 @@ batch = 10
 """
 
 
+def own_part(monkeypatch, folder, kind, file, text):
+    """A user's own file, until the end of the test."""
+    (folder / kind).mkdir(parents=True, exist_ok=True)
+    (folder / kind / file).write_text(text)
+    for package in (algorithms, losses, neurons):
+        monkeypatch.setattr(package, "__path__", list(package.__path__))
+    monkeypatch.setenv("S4NN_PARTS", str(folder))
+
+
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     """A new algorithm: one file, and its experiment."""
-    import sys
-
-    import s4nn_ref.algorithms
-
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "toy.py").write_text(TOY)
-    monkeypatch.setattr(s4nn_ref.algorithms, "__path__", [*s4nn_ref.algorithms.__path__, str(tmp_path / "more")])
+    own_part(monkeypatch, tmp_path / "parts", "algorithms", "toy.py", TOY)
     path = tmp_path / "toy.toml"
     path.write_text(TOY_TOML)
     yield path
     sys.modules.pop("s4nn_ref.algorithms.toy", None)
-    vars(s4nn_ref.algorithms).pop("toy", None)
+    vars(algorithms).pop("toy", None)
 
 
 def test_an_algorithm_is_one_file(toy, s4nn, data_dir, tmp_path):
@@ -163,6 +171,42 @@ def test_a_file_that_is_gone_is_an_algorithm_that_is_gone(s4nn, tmp_path):
     code, _, err = s4nn("train", tmp_path / "toy.toml")
     assert code == 2
     assert "learning.algorithm = 'toy': expected one of" in err
+
+
+OWN_LOSS = """
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Loss:
+    width: float = 2.0
+"""
+
+
+def test_parts_of_ones_own_are_named_like_any_other(monkeypatch, tmp_path):
+    own_part(monkeypatch, tmp_path, "losses", "own_loss.py", OWN_LOSS)
+    (tmp_path / "neurons").mkdir()
+    (tmp_path / "neurons" / "own_neuron.py").write_text("integer = False\n")
+    assert "own-loss" in LOSSES
+    tables = {"network": {"structure": "784-10"}, "learning": {"loss": "own-loss", "width": 3}}
+    config = config_of_dict(tables)
+    assert config.as_dict()["learning"]["loss"] == "own-loss"
+    assert config.learning.loss.width == 3.0
+    from s4nn_ref.neurons import own_neuron
+
+    assert own_neuron.integer is False
+    sys.modules.pop("s4nn_ref.losses.own_loss"), sys.modules.pop("s4nn_ref.neurons.own_neuron")
+
+
+def test_own_parts_that_are_none_are_told(monkeypatch, tmp_path):
+    tables = {"network": {"structure": "784-10"}, "learning": {"loss": "empty"}}
+    own_part(monkeypatch, tmp_path, "losses", "empty.py", "")
+    with pytest.raises(InputError, match=r"empty\.py has no class Loss"):
+        config_of_dict(tables)
+    sys.modules.pop("s4nn_ref.losses.empty")
+    monkeypatch.setenv("S4NN_PARTS", str(tmp_path / "gone"))
+    with pytest.raises(InputError, match=r"S4NN_PARTS = .*: there is no such folder"):
+        config_of_dict(tables)
 
 
 def test_latencies_by_hand():

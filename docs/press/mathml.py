@@ -4,31 +4,42 @@ from html import escape
 
 from docutils import nodes
 from latex2mathml.converter import convert
-from sphinx.errors import ExtensionError
+from sphinx.util.logging import getLogger
+
+logger = getLogger(__name__)
 
 
 def mathml(latex: str, display: str) -> str:
     """A formula as a MathML element that carries its LaTeX, for copying and for readers that speak it.
 
-    display : "inline" or "block".   Raises ExtensionError if the formula cannot be read.
+    display : "inline" or "block".   Raises ValueError if the formula cannot be read.
     """
     try:
         element = convert(latex, display=display)
     except Exception as error:  # the converter has a class for each mistake, and raises others too
-        raise ExtensionError(f"this formula cannot be read: {latex!r} ({type(error).__name__})") from error
+        raise ValueError(type(error).__name__) from error
     if "\\" in element or "<mi>&</mi>" in element:  # it takes commands and columns that it does not know for letters
-        raise ExtensionError(f"this formula cannot be read: {latex!r} (a command that is not known)")
+        raise ValueError("a command or an environment that is not known")
     return element.replace("<math ", f'<math alttext="{escape(latex, quote=True)}" ', 1)
 
 
+def shown(node, display: str) -> str:
+    """The MathML of a node; where that cannot be, an error of the build that names the formula and its place."""
+    try:
+        return mathml(node.astext(), display)
+    except ValueError as error:
+        logger.error("this formula cannot be read: %r (%s)", node.astext(), error, location=node)
+        return ""
+
+
 def visit_inline(writer, node: nodes.math) -> None:
-    writer.body.append(mathml(node.astext(), "inline"))
+    writer.body.append(shown(node, "inline"))
     raise nodes.SkipNode
 
 
 def visit_block(writer, node: nodes.math_block) -> None:
     number = f'<span class="eqno">({node["number"]})</span>' if node.get("number") else ""
-    writer.body.append(f'<div class="math-block">{mathml(node.astext(), "block")}{number}</div>\n')
+    writer.body.append(f'<div class="math-block">{shown(node, "block")}{number}</div>\n')
     raise nodes.SkipNode
 
 
