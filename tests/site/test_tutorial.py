@@ -6,7 +6,6 @@ from html import unescape
 
 import pytest
 from conftest import ROOT
-from sphinx.errors import ExtensionError
 
 sys.path.insert(0, str(ROOT / "docs"))
 
@@ -63,6 +62,6 @@ def test_formulas_of_the_derivations_are_mathematics(html):
 
 
 @pytest.mark.parametrize("formula", [r"\begin{aligned} a &= b \end{aligned}", "a_b_c"])
-def test_a_formula_that_cannot_be_read_ends_the_build(formula):
-    with pytest.raises(ExtensionError, match="this formula cannot be read"):
+def test_a_formula_that_cannot_be_read_is_refused(formula):
+    with pytest.raises(ValueError, match=r"not known|DoubleSubscripts"):
         mathml(formula, "block")
