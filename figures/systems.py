@@ -49,13 +49,13 @@ def panel(axes, found: dict[str, list[dict]], quoted: dict) -> None:
         means[name] = sum(spikes) / len(spikes), sum(accuracy) / len(accuracy)
         axes.plot(*means[name], mark, color=color, ms=7)
     for name, (x, y) in means.items():
-        named(axes, name, x, y, [other for other, high in means.values() if abs(high - y) < 0.5])
+        named(axes, name, x, y, [other for other, high in means.values() if abs(high - y) < 0.4])
     x, y = quoted["mrn"], 100 * quoted["test"]
     axes.plot(x, y, "*", color=BLACK, ms=10)
     axes.annotate("the paper", (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=7)
     axes.set(xscale="log", xlabel="spikes until the decision, mean over test images")
     left, right = axes.get_xlim()
-    axes.set_xlim(left / 1.2, right * 1.8)  # room for names
+    axes.set_xlim(left / 1.8, right * 1.8)  # room for names
     axes.margins(y=0.1)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
