@@ -26,8 +26,8 @@ TABLES = {
     "mnist": (("mnist-literal", "mnist", "mnist-plus", "mnist-early"), True),
     "fashion": (("fashion", "fashion-plus"), True),
     "baselines": (
-        ("s4nn", "s4nn-authors", "bs4nn", "s4nn-fashion", "bs4nn-fashion", "relpsp", "table3-s4nn", "table3-mostafa",
-         "table3-comsa"),
+        ("s4nn", "s4nn-authors", "bs4nn", "s4nn-fashion", "bs4nn-fashion", "relpsp", "stidi", "table3-s4nn",
+         "table3-mostafa", "table3-comsa"),
         False,
     ),
 }  # fmt: skip
@@ -43,7 +43,6 @@ SHORT_ROWS = {
     "images without output spike / with a tie": "{silent mean} / {tied mean} %",
     "decision time, mean over images (of 100 steps)": "{decision_time}",
     "spikes until the decision, mean over images (MRN; without pooling copies)": "{mrn mean} ({mrn_unpooled mean})",
-    "seeds": "{n}",
 }
 NUMBER = re.compile(r"([^\s|(*`>]+(?: ± [\d.]+)?)<!--=(.*?)-->")
 TABLE = re.compile(r"<!--table (.*?)-->")
@@ -86,7 +85,8 @@ def commands(values: Values) -> str:
 def short(values: Values, dataset: str, columns: dict[str, str]) -> str:
     """The table of README: the paper's value, and ours by kind of experiment."""
     faithful, *_ = columns
-    rows = [[f"{dataset}, {values[f'{faithful} structure']}", "paper", *columns.values()]]
+    heads = [f"{label}, {values[f'{name} n']} seeds" for name, label in columns.items()]
+    rows = [[f"{dataset}, {values[f'{faithful} structure']}", "paper", *heads]]
     said = quoted(faithful, values.records(faithful)[0])
     for label, form in SHORT_ROWS.items():
         fields = re.findall(r"\{(.*?)\}", form)

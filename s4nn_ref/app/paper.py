@@ -13,6 +13,7 @@ PAPER = {
     ("bs4nn", "fashion-mnist"): {"test": 0.873},
     ("mostafa", "mnist"): {"test": 0.972},
     ("comsa", "mnist"): {"test": 0.979},
+    ("stidi", "mnist"): {"test": 0.974},
     ("relpsp", "mnist"): {"test": 0.985},
     ("relpsp", "fashion-mnist"): {"test": 0.881},
 }
