@@ -1,6 +1,6 @@
 """What the map shows, read from the sources: equations, numbered choices, keys and tests, each with its places.
 
-A place that the sources should name and do not is a MapError of one line. Nothing here needs Sphinx.
+A place that the sources should name and do not is a MapError of one line.
 """
 
 import ast
@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from press.equation_code import REFERENCE, function_at, tags
+from press.sources import ROOT
 from s4nn_ref.config import SECTIONS
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE, TESTS, DOCS = ROOT / "s4nn_ref", ROOT / "tests", ROOT / "docs"
-DOCUMENT = PACKAGE / "reference" / "ds4nn.py"
 
 
 class MapError(Exception):
@@ -62,16 +62,6 @@ class Test(NamedTuple):
     meaning: str
 
 
-def numbers_of(text: str) -> set[int]:
-    """Equations that a text names: Eq. 3, Eqs. 2-3, Eqs. 4-6 and 9."""
-    found = set()
-    for group in re.findall(r"\bEqs?\. (\d+(?:(?:-|, | and )\d+)*)", text):
-        for part in re.split(r", | and ", group):
-            first, _, last = part.partition("-")
-            found |= set(range(int(first), int(last or first) + 1))
-    return found
-
-
 @cache
 def _functions(path: Path) -> list[ast.FunctionDef]:
     return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
@@ -79,8 +69,7 @@ def _functions(path: Path) -> list[ast.FunctionDef]:
 
 def _place(path: Path, line: int) -> Place:
     """A line, and the innermost function around it."""
-    around = [f for f in _functions(path) if f.lineno <= line <= f.end_lineno]
-    return Place(path, line, max(around, key=lambda f: f.lineno).name if around else "")
+    return Place(path, line, function_at(path, line)[2])
 
 
 def _lines(*patterns: str) -> list[tuple[Path, int, str]]:
@@ -120,12 +109,10 @@ def equations() -> list[Equation]:
     """Equations 1 to 12, by the tags that close lines of code, and the table of docs/derivation.md."""
     table = re.findall(r"^\| ([\d, ]+), ([^|]+?) \|.*\| (.*?) \|$", (DOCS / "derivation.md").read_text(), re.M)
     rows = {int(n): (title, names) for ns, title, names in table for n in ns.split(", ")}
-    lines = [line for line in _lines("s4nn_ref/**/*.py") if line[2].split("#")[0].strip()]
-    tagged = [(path, n, numbers_of(line.partition("  # ")[2])) for path, n, line in lines]
-    found = []
+    found, tagged = [], [(path, *one) for path in sorted(PACKAGE.rglob("*.py")) for one in sorted(tags(path).items())]
     for number in range(1, 13):
-        places = [_place(path, n) for path, n, tags in tagged if number in tags]
-        document = [place for place in places if place.path == DOCUMENT]
+        places = [_place(path, line) for path, line, numbers in tagged if number in numbers]
+        document = [place for place in places if place.path == REFERENCE]
         code = [place for place in places if "reference" not in place.path.parts]
         if not (number in rows and document and code):
             raise MapError(f"Eq. {number}: no row in docs/derivation.md, no line of the document, or no code")
