@@ -53,6 +53,8 @@ html_title = "s4nn_ref"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
-html_theme_options = {"navigation_with_keys": True}
+html_use_index = False  # nothing is put into it; search and the map find things
+html_show_search_summary = False  # it reads other pages, which a browser refuses at a file:// address
+# no html_theme_options["navigation_with_keys"]: arrow keys scroll wide tables, and move the pen of the decision page
 # code is told apart by more than its colour, and stays readable in print
 pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"

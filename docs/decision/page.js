@@ -87,6 +87,7 @@ class Pad {
   }
 
   clear() {
+    this.empty = true;
     this.context.fillStyle = "#000";
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
   }
@@ -109,19 +110,21 @@ class Pad {
     this.context.moveTo(this.pen.x, this.pen.y);
     this.context.lineTo(x, y);
     this.context.stroke();
+    this.empty = false;
     Object.assign(this.pen, { x, y });
   }
 
   end() {
     if (!this.pointer) return;
     this.pointer = false;
+    this.mark();
     this.drawn();
   }
 
   /** Arrow keys move the pen, which is marked, and the space bar puts it down and lifts it. */
   key(event) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (!move && event.key !== " ") return;
+    if ((!move && event.key !== " ") || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     if (move) {
       const [x, y] = [this.pen.x + move[0] * KEY_STEP, this.pen.y + move[1] * KEY_STEP];
@@ -160,9 +163,15 @@ function drawing(root) {
   const view = new StepView(root.querySelector(".step-view")), list = root.querySelector(".images");
   const answer = root.querySelector(".answer"), empty = answer.textContent;
   let network = null, weights = null, given = null; // an example, as long as nothing is drawn on it
+  const nothing = (words) => {
+    answer.textContent = words;
+    view.pause();
+    view.root.hidden = true;
+  };
   const present = () => {
-    const pixels = network && (given ?? likeMnist(pad.picture()));
-    if (!pixels) return;
+    if (!network) return; // not loaded yet
+    const pixels = given ?? likeMnist(pad.picture());
+    if (!pixels) return nothing(pad.empty ? empty : "There is no digit to be seen: clear the field and draw again.");
     const run = forward(network, weights, pixels), time = Math.min(...run.times.at(-1));
     const when = time < network.t_max ? `, at step ${time}` : ", though no output neuron fires";
     answer.textContent = `The network says ${network.classes[run.label]}${when}.`;
@@ -177,9 +186,7 @@ function drawing(root) {
     pad.clear();
     given = null;
     choose(list, null);
-    answer.textContent = empty;
-    view.pause();
-    view.root.hidden = true;
+    nothing(empty);
   });
   return withNetworks(root, (name) => [name, `${name}.weights`], (chosen, name) => {
     [network, weights] = [chosen, floatsOf(s4nn.weights[name])];

@@ -32,7 +32,7 @@ same = [key for key in ("learning rate", "lambda", "threshold", "T_max") if tabl
 verdict(
     False,
     f"""
-    ``mnist`` has the paper's {", ".join(same)} and other initial weights, of both signs and smaller, because with the
-    printed ones the network ends at {values["mnist-literal strict"]} %.
+    ``mnist`` has the paper's {", ".join(same)}, but initial weights of its own, which have both signs, because with
+    the printed ones the network ends at {values["mnist-literal strict"]} %.
     """,
 )

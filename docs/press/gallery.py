@@ -94,7 +94,7 @@ def cell(text: str) -> str:
 def verdict(agrees: bool | dict[str, bool] | None, sentence: str) -> None:
     """One sentence: ours agrees with the paper's, or by how much it differs, and why.
 
-    agrees : of all networks on the page, or by network; None where the paper has nothing like it
+    agrees : of all on the page, or by network or what is compared; None where the paper has nothing like it
     """
     if isinstance(agrees, dict):
         title = ", ".join(f"{name} {'agrees' if same else 'differs'}" for name, same in agrees.items())

@@ -313,6 +313,31 @@ def test_a_digit_is_drawn_with_the_keys(opened):
     assert answer.inner_text() == "Draw a digit, 0 to 9."
 
 
+def test_arrows_move_the_pen_and_never_leave_the_page(opened):
+    """A theme may turn pages by arrow keys; those of the field, and of a wide table, are the reader's own."""
+    pad, pen, here = opened.locator("#drawing .pad"), opened.locator("#drawing .pen"), opened.url
+    pad.focus()
+    left = float(pen.evaluate("pen => parseFloat(pen.style.left)"))
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        pad.press(key)
+    assert pen.evaluate("pen => parseFloat(pen.style.left)") == left + 8
+    pad.evaluate("pad => pad.blur()")
+    opened.keyboard.press("ArrowRight")
+    opened.wait_for_timeout(200)
+    assert opened.url == here
+
+
+def test_a_field_without_a_digit_is_told_and_no_old_answer_stays(opened):
+    part = opened.locator("#drawing")
+    part.locator(".images button").nth(3).click()
+    assert part.locator(".answer").inner_text().startswith("The network says 3")
+    white = "pad => Object.assign(pad.getContext('2d'), {fillStyle: '#fff'}).fillRect(0, 0, 280, 280)"
+    part.locator(".pad").evaluate(white)
+    part.locator(".pad").click()
+    assert part.locator(".answer").inner_text().startswith("There is no digit to be seen")
+    assert part.locator(".step-view").is_hidden()
+
+
 # ------------------------------------------------------------------------------------------------ as built
 
 

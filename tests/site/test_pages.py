@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from conftest import ROOT
 
 
 class Links(HTMLParser):
@@ -63,6 +64,22 @@ def test_the_checks_of_links_find_what_is_wrong():
     page = Links('<a id="here" href="gone.html#x"><img src="https://else.where/x.png"></a>')
     assert (page.links, page.loads, page.places) == (["gone.html#x"], ["https://else.where/x.png"], {"here"})
     assert not page.pictures[0].get("alt")
+
+
+def test_no_line_of_a_document_is_a_comment_by_accident():
+    """MyST leaves out a line that begins with %, as a number's unit may after a line break."""
+    documents = [path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts]
+    lines = [(path, line) for path in [ROOT / "README.md", *documents] for line in path.read_text().splitlines()]
+    assert not [f"{path.name}: {line}" for path, line in lines if line.lstrip().startswith("%")]
+
+
+def test_the_search_box_finds_pages_without_a_server(html, page):
+    page.goto((html / "index.html").as_uri())
+    box = page.locator(".sidebar-search")
+    box.fill("surrogate")
+    box.press("Enter")
+    page.wait_for_selector("#search-results li:has-text('Eq. 8: ')")
+    page.wait_for_timeout(300)  # what it asks for beyond that, fails the test
 
 
 @pytest.mark.parametrize("dark", [False, True])
