@@ -84,7 +84,7 @@ s4nn-authors: .venv/installed
 	S4NN_AUTHORS=runs/s4nn-authors/seed0 $(BIN)/python -m pytest tests/test_authors.py
 
 docs: .venv/installed
-	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build/html
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 docs-zip: docs
