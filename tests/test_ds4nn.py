@@ -4,6 +4,7 @@ Both must give the same numbers: what the document says, and what the engines co
 """
 
 import doctest
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,8 +53,7 @@ class Engine:
         self.name = name
 
     def _of(self, network):
-        options = {**vars(network.settings), "engine": self.name}
-        other = Network(Settings(**options, precision=network.dtype.name))
+        other = Network(replace(network.settings, engine=self.name))
         other.parameters[:] = network.parameters
         return other
 
