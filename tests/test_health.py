@@ -158,8 +158,9 @@ def test_of_the_shipped_records_only_those_that_do_not_learn_are_told_of():
     for folder in sorted(path.parent for path in (ROOT / "results").rglob("seed0/record.json")):
         record = read_record(folder)
         config = config_of_dict(record["config"])
-        watch = Watch(config, np.arange(record["selected"]["train"]["n"]) % 10, 5000, config.network_of())
         history = record["history"]
+        n_validation = 5000 if "validation" in history[0] else 0
+        watch = Watch(config, np.arange(record["selected"]["train"]["n"]) % 10, n_validation, config.network_of())
         if lines := [line for n in range(len(history)) for line in watch.after_epoch(history[: n + 1])]:
             told[record["experiment"]] = lines
     assert list(told) == ["mnist-literal"]

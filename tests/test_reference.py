@@ -54,17 +54,13 @@ def test_the_document_learns(learned):
 def test_an_engine_ends_at_the_weights_of_the_document(digits, learned, engine):
     config = config_of_dict({
         "network": {"structure": STRUCTURE, "input_shape": [6, 6, 1], "init": [[0, 0]] * 2, "t_max": T_MAX,
-                    "v_th": V_TH, "engine": engine},
+                    "v_th": V_TH, "engine": engine, "precision": "float64"},
         "learning": {"loss": "relative-targets", "lam": LAM, "surrogate": "window-silent"},
         "optimiser": {"rule": "sgd", "eta": ETA * T_MAX, "schedule": "constant"},
         "training": {"epochs": EPOCHS, "batch": 1, "order": "file"},
     })  # fmt: skip
     algorithm = ALGORITHMS["ds4nn"](
-        config,
-        np.random.default_rng(0),
-        10,
-        lambda network: Optimiser(config.optimiser, network, 10, EPOCHS),
-        np.float64,
+        config, np.random.default_rng(0), 10, lambda network: Optimiser(config.optimiser, network, 10, EPOCHS)
     )
     for w, start in zip(algorithm.network.w, initial_weights(), strict=True):
         w[...] = start
