@@ -238,14 +238,24 @@ def test_the_authors_numbers_come_in_their_order(images):
     np.testing.assert_array_equal(ours.w[0].T, drawn[0])
     for k, label in enumerate((4, 1, 0, 7, 9, 2, 3, 5, 8, 6)):  # their output k stands for this class
         np.testing.assert_array_equal(ours.w[1][:, label], drawn[1][k])
+    low, high = config.network.init[0]
+
+    def after_an_epoch(algorithm, rare):
+        """The weights of these hidden neurons, which did not fire."""
+        algorithm.fired[0][:] = UPDATES
+        algorithm.fired[0][rare] = 0
+        algorithm.end_epoch(UPDATES, np.random.default_rng(5))
+        return algorithm.w[0][:, rare].T
+
+    first, second = ((high - low) * theirs.random_sample((n, len(ours.w[0]))) + low for n in (2, 1))
+    np.testing.assert_array_equal(after_an_epoch(ours, [2, 5]), first)
     again = learner(config)  # as from a checkpoint
     for name, array in again.state().items():
         array[...] = ours.state()[name]
-    low, high = config.network.init[0]
     for algorithm in (ours, again):
-        algorithm.fired[0][:] = UPDATES
-        algorithm.fired[0][[2, 5]] = 0
-        algorithm.end_epoch(UPDATES, np.random.default_rng(5))
-    anew = (high - low) * theirs.random_sample((2, len(ours.w[0]))) + low
-    for algorithm in (ours, again):
-        np.testing.assert_array_equal(algorithm.w[0][:, [2, 5]].T, anew)
+        np.testing.assert_array_equal(after_an_epoch(algorithm, [3]), second)
+
+
+def test_the_authors_numbers_are_for_ten_classes():
+    with pytest.raises(InputError, match=r"learning\.draws"):
+        experiment("s4nn", "784-20-3", learning={"draws": "authors"})

@@ -12,24 +12,12 @@ neuron that stays silent counts as 100.
 """
 
 import fig2
-import numpy as np
 from press.gallery import near, shipped, show, values, verdict
-
-
-def leads(run):
-    """How many steps the right neuron is ahead of the next one, by class of the images."""
-    times = fig2.mean_times(run)
-    return np.where(np.eye(len(times), dtype=bool), np.inf, times).min(axis=1) - times.diagonal()
-
-
-def told(run):
-    right = ", ".join(f"{c} {t:.0f}" for c, t in zip(run.classes, fig2.mean_times(run).diagonal(), strict=True))
-    return f"Matrix, {run.title}: mean firing time of each output neuron for each class. The right neurons: {right}."
-
+from press.matrices import leads, times_in_words
 
 NAMES = ("mnist", "mnist-plus")
 for name in NAMES:
-    show(fig2.draw, shipped(name), told(shipped(name)), part=(0.02, 0.05, 0.82, 1))
+    show(fig2.draw, shipped(name), times_in_words(shipped(name)), part=(0.02, 0.05, 0.82, 1))
 
 faithful, plus = leads(shipped("mnist")), leads(shipped("mnist-plus"))
 verdict(

@@ -14,26 +14,7 @@ few mistakes can be seen.
 import fig4
 import numpy as np
 from press.gallery import near, shipped, show, values, verdict
-
-
-def mistakes(run):
-    """The confusion matrix without its diagonal."""
-    counts = fig4.confusion(run)
-    return counts - np.diag(counts.diagonal())
-
-
-def commonest(run):
-    """The commonest mistake: class, decision, number."""
-    counts = mistakes(run)
-    c, decision = np.unravel_index(counts.argmax(), counts.shape)
-    return run.classes[c], run.classes[decision], counts.max()
-
-
-def told(run):
-    c, decision, n = commonest(run)
-    told = f"{mistakes(run).sum()} mistakes; the commonest: {c} taken for {decision}, {n} times."
-    return f"Confusion matrix, {run.title}: {told}"
-
+from press.matrices import mistakes, mistakes_in_words
 
 GROUPS = (("Ankle boot", "Sandal", "Sneaker"), ("T-shirt", "Shirt", "Dress", "Coat", "Pullover"))
 
@@ -46,7 +27,7 @@ def within(run):
 
 
 for name in ("fashion", "fashion-plus"):
-    show(fig4.draw, shipped(name), told(shipped(name)), part=(0.02, 0.05, 0.82, 1))
+    show(fig4.draw, shipped(name), mistakes_in_words(shipped(name)), part=(0.02, 0.05, 0.82, 1))
 
 verdict(
     {name: within(shipped(name)) > 80 and near(name, "strict", 0.5) for name in ("fashion", "fashion-plus")},

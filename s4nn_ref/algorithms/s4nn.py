@@ -108,7 +108,7 @@ class Algorithm:
         """Draw all weights."""
         for w, init in zip(self.w, self.config.network.init, strict=True):
             w[...] = rng.uniform(*init, w.shape)
-        if self.authors and self.network.n_classes == len(CLASSES):
+        if self.authors:
             self.w[-1][:, CLASSES] = self.w[-1].copy()
 
     @staticmethod
@@ -116,7 +116,11 @@ class Algorithm:
         check_online("s4nn", config, specs)
         le = config.learning
         shrinks = max(eta * decay for eta, decay in zip(le.eta, le.weight_decay, strict=True))
-        require("s4nn", [("learning.weight_decay", shrinks < 1, "a value below 1 / eta")])
+        ten = le.draws == "ours" or specs[-1].shape_post[2] == len(CLASSES)
+        require("s4nn", [
+            ("learning.weight_decay", shrinks < 1, "a value below 1 / eta"),
+            ("learning.draws", ten, '"ours" where there are other than ten classes'),
+        ])  # fmt: skip
 
     @staticmethod
     def presented(config) -> int:
