@@ -1,9 +1,9 @@
 """Comsa's network: alpha-shaped postsynaptic potentials and synchronisation pulses (Comsa et al. 2020).
 
 The neuron is neurons/alpha.py; pulses are the layers S10 of the structure, whose times are learned like weights.
-Outputs learn by the cross-entropy of a softmax over -t. A neuron that is silent for an image pulls up all its weights,
-whatever the error. Initial weights, and everything else, are those of the authors' program but for D36. Reference:
-reference/comsa.py.
+Outputs learn by the cross-entropy of a softmax over -t / temperature; the authors have none, 1. A neuron that is silent
+for an image pulls up all its weights, whatever the error. Initial weights, and everything else, are those of the
+authors' program but for D36. Reference: reference/comsa.py.
 """
 
 from dataclasses import dataclass, field
@@ -17,11 +17,13 @@ from s4nn_ref.neurons import alpha
 
 @dataclass(frozen=True)
 class Settings:
-    """silence     : what a neuron's silence for an image adds to the negative gradient of each of its weights
+    """temperature : of the softmax over firing times, in their unit
+    silence     : what a neuron's silence for an image adds to the negative gradient of each of its weights
     mean_weight : mean of the initial weights of ordinary inputs, in units of their standard deviation
     mean_pulse  : the same of the weights of pulses
     """
 
+    temperature: float = field(default=1.0, metadata={"above": 0})
     silence: float = field(default=48.374830659132556, metadata={"least": 0})
     mean_weight: float = -0.2754188425913906
     mean_pulse: float = 7.8391245503824578
@@ -32,6 +34,10 @@ class Algorithm(ContinuousAlgorithm):
 
     neuron = alpha
     draws_weights = True
+
+    @property
+    def temperature(self) -> float:
+        return self.config.learning.temperature
 
     @staticmethod
     def check(config, specs) -> None:
