@@ -26,7 +26,7 @@ def _padded(w: np.ndarray) -> np.ndarray:
 class Fast:
     """Kernels of the step model: lanes of maps in vector registers, one call for a convolution and its pooling."""
 
-    fuses = True
+    fuses, keeps_sums = True, False
 
     def fan_out(self, geometry):
         return fan_out(geometry, N_SHARDS)
@@ -72,7 +72,7 @@ class Fast:
 class Plain:
     """The loops over causal sets of a neuron model (kernels/plain.py); arguments as in Fast."""
 
-    fuses = False
+    fuses = keeps_sums = False
 
     def __init__(self, model):
         self.model, self.kernels = model, plain.compiled(model)
@@ -115,29 +115,30 @@ class Plain:
 class Continuous(Plain):
     """Blocks of neurons for a model in continuous time (kernels/continuous.py)."""
 
+    keeps_sums = True
+
     def __init__(self, model):
         super().__init__(model)
         self.blocks = continuous.compiled(model)
 
     def _fire(self, layer, pre: State, post: State, t_end, v_end) -> None:
         t_pre, w = _times(pre), layer.rows
-        self.blocks.fire(t_pre, w, self._totals(layer, t_pre), float(layer.v_th), layer.fan, post.flat(), v_end)
+        self.blocks.fire(t_pre, w, self._sum_w(layer, t_pre), float(layer.v_th), layer.fan, post.flat(), v_end)
 
-    def _totals(self, layer, t_pre) -> np.ndarray:
+    def _sum_w(self, layer, t_pre) -> np.ndarray:
         once = len(self.model.echoes) == 1
-        return two_times.totals(t_pre, layer.rows) if layer.dense and once else np.empty(0)
+        return two_times.sum_of_weights(t_pre, layer.rows) if layer.dense and once else np.empty(0)
 
     def weight_gradient(self, layer, pre: State, error: Error, grad) -> None:
         t_pre, w = _times(pre), layer.rows
-        total = self._totals(layer, t_pre)
-        late = self.blocks.weight_gradient(error.g, error.t_mask, t_pre, w, total, layer.fan, grad)
+        late = self.blocks.weight_gradient(error, t_pre, w, self._sum_w(layer, t_pre), layer.fan, grad)
         if late.size:
             grad[0] += late.astype(grad.dtype)
 
     def propagate(self, layer, pre: State, error: Error) -> np.ndarray:
         t_pre = _times(pre)
         delta_pre = np.empty(t_pre.shape, layer.dtype)
-        self.blocks.propagate(error.g, error.t_mask, t_pre, layer.rows, layer.fan, delta_pre)
+        self.blocks.propagate(error, t_pre, layer.rows, layer.fan, delta_pre)
         return delta_pre
 
 

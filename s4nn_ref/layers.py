@@ -77,7 +77,9 @@ class Conv:
 
     def room(self, n: int) -> State:
         """A State for n images, which `forward` overwrites."""
-        return room(self.clock, self.dtype, (n, *self.shape_post))
+        height, width, maps = self.shape_post
+        sums = np.zeros((n, 2, height * width, maps)) if self.engine.keeps_sums else None
+        return room(self.clock, self.dtype, (n, height, width, maps))._replace(sums=sums)
 
     def forward(self, pre: State, post: State, t_end) -> None:
         """Firing times of the first t_end steps (Eqs. 2 and 3): from the state below to `post`, overwritten."""
@@ -96,9 +98,9 @@ class Conv:
     def synaptic_error(self, post: State, delta, surrogate: str, normalise: str) -> Error:
         """dE/dt dt/dV without its sign, normalised (Eqs. 8 and 11). delta : dE/dt of the layer's neurons, (B, ...)."""
         flat = post.flat()
-        return self._error(delta, flat.v_peak, flat.t_peak, flat.winner, surrogate, normalise)
+        return self._error(delta, flat.v_peak, flat.t_peak, flat.winner, flat.sums, surrogate, normalise)
 
-    def _error(self, delta, v_peak, t_mask, winner, surrogate: str, normalise: str) -> Error:
+    def _error(self, delta, v_peak, t_mask, winner, sums, surrogate: str, normalise: str) -> Error:
         n, g = len(delta), np.empty(v_peak.shape, self.dtype)
         flat = (n, -1)
         backprop.synaptic_error(
@@ -110,7 +112,7 @@ class Conv:
             min(N_SHARDS, n),
             g.reshape(flat),
         )
-        return Error(g, t_mask, winner)
+        return Error(g, t_mask, winner, sums)
 
     def weight_gradient(self, pre: State, error: Error, grad: np.ndarray) -> None:
         """Add dE/dw, summed over the images of each shard, to grad (S, R, M) (Eqs. 8 and 12)."""
@@ -267,7 +269,13 @@ class Output(Dense):
         v_peak = np.full_like(flat.v_peak, self.v_th) if in_steps else flat.v_peak
         t_mask = np.minimum(flat.t_post, self.clock.dtype.type(self.silent - 1)) if in_steps else flat.t_post
         return self._error(
-            delta.astype(self.dtype), v_peak, t_mask, NO_WINNER, surrogate if in_steps else "fired", normalise
+            delta.astype(self.dtype),
+            v_peak,
+            t_mask,
+            NO_WINNER,
+            flat.sums,
+            surrogate if in_steps else "fired",
+            normalise,
         )
 
     def weight_gradient(self, pre: State, error: Error | StepError, grad: np.ndarray) -> None:

@@ -325,7 +325,7 @@ def xor_of(algorithm, structure, learning=(), eta=0.02, **network):
     [
         ("relpsp", xor_of("relpsp", "3-20-2", {"temperature": 0.1, "silence": 0.1}, init=[[0, 2], [-0.3, 0.6]])),
         ("mostafa", xor_of("mostafa", "3-20-2", init=[[0, 2], [0, 0.4]])),
-        ("comsa", xor_of("comsa", "3-S2-20-S2-2", {"temperature": 0.5}, eta=0.05)),
+        ("comsa", xor_of("comsa", "3-S2-20-S2-2", eta=0.05)),
     ],
 )
 def test_a_system_learns_xor(algorithm, config):

@@ -45,19 +45,19 @@ def compiled(model) -> Plain:
     def first_crossing(inputs, p, w, v_th, t_end):
         """Of a neuron at position p: its firing time (inf: silent), time and value of its peak, and its potential at
         the last input."""
-        when, row, factor, n = inputs.when[p], inputs.row[p], inputs.factor[p], inputs.count[p]
-        sums, t, t_post, t_peak, v_peak, k = start, 1.0, math.inf, -1.0, 0.0, 0
-        while k < n and when[k] < t_end:
-            t = when[k]
-            while k < n and when[k] == t:  # all inputs of one moment before the test
-                sums = add(sums, t, factor[k] * w[row[k]])
+        time, factor, event, row = inputs.time, inputs.factor, inputs.event[p], inputs.row[p]
+        sums, t, t_post, t_peak, v_peak, k, n = start, 1.0, math.inf, -1.0, 0.0, 0, inputs.count[p]
+        while k < n and time[event[k]] < t_end:
+            t = time[event[k]]
+            while k < n and time[event[k]] == t:  # all inputs of one moment before the test
+                sums = add(sums, t, factor[event[k]] * w[row[k]])
                 k += 1
             if t_post < math.inf:
                 continue
             if in_steps and potential(sums, t) > v_peak:  # of a silent neuron; in continuous time it does not learn
                 v_peak, t_peak = potential(sums, t), t
             t_cross = crossing(sums, v_th)
-            if t <= t_cross < when[k] and t_cross < t_end:
+            if t <= t_cross < time[event[k]] and t_cross < t_end:
                 t_post, t_peak, v_peak = t_cross, t_cross, max(potential(sums, t_cross), v_th) if in_steps else v_th
         return t_post, t_peak, v_peak, potential(sums, t)
 
@@ -81,13 +81,13 @@ def compiled(model) -> Plain:
     def fire_in_steps_image(b, t_pre, w, threshold, fan, post):
         t_max = threshold.size
         inputs = inputs_of_positions(t_pre[b], t_max, fan, w.shape[1], echoes)
-        when, row, factor = inputs.when[0], inputs.row[0], inputs.factor[0]
+        time, factor, event, row = inputs.time, inputs.factor, inputs.event[0], inputs.row[0]
         for m in range(w.shape[0]):
             sums, t_post, t_peak, v_peak, k = start, t_max, -1, 0.0, 0
             for t in range(t_max):
                 before = k
-                while when[k] == t:
-                    sums = add(sums, when[k], factor[k] * w[m, row[k]])
+                while time[event[k]] == t:
+                    sums = add(sums, time[event[k]], factor[event[k]] * w[m, row[k]])
                     k += 1
                 v = potential(sums, t)
                 if t_post == t_max and (k > before or (t > 0 and threshold[t] < threshold[t - 1])):  # D25
@@ -109,9 +109,10 @@ def compiled(model) -> Plain:
     @kernel
     def sums_until(t_mask, inputs, p, w):
         """The sums of a neuron's causal set, and how many inputs that has."""
+        time, factor, event = inputs.time, inputs.factor, inputs.event[p]
         sums, k = start, 0
-        while k < inputs.count[p] and inputs.when[p, k] <= t_mask:
-            sums = add(sums, inputs.when[p, k], inputs.factor[p, k] * w[inputs.row[p, k]])
+        while k < inputs.count[p] and time[event[k]] <= t_mask:
+            sums = add(sums, time[event[k]], factor[event[k]] * w[inputs.row[p, k]])
             k += 1
         return sums, k
 
@@ -124,8 +125,9 @@ def compiled(model) -> Plain:
                     continue
                 sums, causal = sums_until(t_mask[p, m], inputs, p, w[m])
                 for k in range(causal):
-                    r, g_k = inputs.row[p, k], g[p, m] * inputs.factor[p, k]
-                    grad[r, m] += g_k * dt_dw(sums, t_mask[p, m], inputs.when[p, k], w[m, r])  # Eqs. 8 and 12
+                    r, i = inputs.row[p, k], inputs.event[p, k]
+                    g_k = g[p, m] * inputs.factor[i]
+                    grad[r, m] += g_k * dt_dw(sums, t_mask[p, m], inputs.time[i], w[m, r])  # Eqs. 8 and 12
 
     @kernel(parallel=True)
     def weight_gradient(error, t_pre, w, silent, fan, grad):

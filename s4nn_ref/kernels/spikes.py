@@ -16,19 +16,22 @@ ROW = 2**32 - 1  # the part of a spike's entry that is its row of the weights
 
 
 class Inputs(NamedTuple):
-    """The inputs of every position, in the order of time, then of the presynaptic index; N = R, or R for each echo.
+    """The inputs of every position, in the order of time, then of the presynaptic index; E inputs of an image, echoes
+    of a spike among them, N = R of a position, or R for each echo.
 
-    when   : float64 (P, N + 1), their times, followed by infinity
-    row    : int32 (P, N), their rows of the weights
-    factor : float64 (P, N), of the weight: of the echo of a spike (neurons/__init__.py), else 1
-    source : int32 (P, N), their indices in the layer below
+    time   : float64 (E + 1,), when each comes, followed by infinity
+    factor : float64 (E,), of the weight: of the echo of a spike (neurons/__init__.py), else 1
+    source : int32 (E,), indices in the layer below
+    event  : uint32 (P, N + 1), which of them reach a position, followed by E
+    row    : uint32 (P, N), their rows of the weights
     count  : int32 (P,), how many there are
     """
 
-    when: np.ndarray
-    row: np.ndarray
+    time: np.ndarray
     factor: np.ndarray
     source: np.ndarray
+    event: np.ndarray
+    row: np.ndarray
     count: np.ndarray
 
 
@@ -126,30 +129,61 @@ def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
 
 
 @kernel
+def in_time_order(t):
+    """Indices of real times, by time, then by index (a radix sort, a byte at a time).
+
+    t : float64 (n,)   ->   int32 (n,)
+    """
+    order, moved = np.arange(t.size).astype(np.int32), np.empty(t.size, np.int32)
+    bits = (t + 0.0).view(np.uint64)  # 0.0 takes the sign of zeros
+    key, sign = np.empty(t.size, np.uint64), np.uint64(1) << np.uint64(63)
+    first = np.zeros((8, 257), np.int32)
+    for i in range(t.size):
+        key[i] = ~bits[i] if bits[i] & sign else bits[i] | sign  # in the order of the times
+        for byte in range(8):
+            first[byte, (key[i] >> np.uint64(8 * byte)) % np.uint64(256) + np.uint64(1)] += 1
+    for byte in range(8):
+        if first[byte].max() == t.size:
+            continue  # all have the same
+        shift = np.uint64(8 * byte)
+        for value in range(256):
+            first[byte, value + 1] += first[byte, value]
+        for i in order:
+            value = (key[i] >> shift) % np.uint64(256)
+            moved[first[byte, value]] = i
+            first[byte, value] += 1
+        order, moved = moved, order
+    return order
+
+
+@kernel
 def inputs_of_positions(t_pre, silent, fan, receptive_field, echoes):
     """For every output position, the spikes of its receptive field, and their echoes, in time order, as Inputs.
 
     t_pre  : (H*W*C,), firing times of one image, `silent` where there is none, in any kind of time   fan : FanOut
     echoes : (delay, factor) of each echo of a spike
     """
-    n_positions, maps_pre, n = fan.position.max() + 1, t_pre.size // (fan.first.size - 1), receptive_field * len(echoes)
-    when, factor = np.empty((n_positions, n + 1)), np.empty((n_positions, n))
-    row, source = np.empty((2, n_positions, n), np.int32)
-    count = np.zeros(n_positions, np.int32)
-    fired = np.flatnonzero(t_pre < silent)
-    arriving = np.empty(fired.size * len(echoes))
+    fired = np.flatnonzero(t_pre < silent).astype(np.int32)
+    n_positions, maps_pre = fan.end.shape[1], np.uint32(t_pre.size // (fan.first.size - 1))
+    n_events, n = fired.size * len(echoes), receptive_field * len(echoes)
+    arriving = np.empty(n_events)
     for e in range(len(echoes)):
         arriving[e * fired.size : (e + 1) * fired.size] = t_pre[fired] + echoes[e][0]
-    for event in np.argsort(arriving, kind="mergesort"):
-        echo, spike = divmod(event, fired.size)
-        i = fired[spike]
-        pixel, channel = divmod(i, maps_pre)
-        for f in range(fan.first[pixel], fan.first[pixel + 1]):
+    factors = np.array([echo[1] for echo in echoes])
+    time, factor, source = np.empty(n_events + 1), np.empty(n_events), np.empty(n_events, np.int32)
+    event, row = np.empty((n_positions, n + 1), np.uint32), np.empty((n_positions, n), np.uint32)
+    count = np.zeros(n_positions, np.int32)
+    for k, arrival in enumerate(in_time_order(arriving)):
+        echo = arrival // fired.size
+        i = fired[arrival - echo * fired.size]
+        time[k], factor[k], source[k] = arriving[arrival], factors[echo], i
+        pixel = np.uint32(i) // maps_pre
+        channel = np.uint32(i) - pixel * maps_pre
+        for f in range(fan.first[pixel], fan.first[pixel + np.uint32(1)]):
             p = fan.position[f]
-            k = count[p]
-            when[p, k], row[p, k] = arriving[event], fan.offset[f] + channel
-            factor[p, k], source[p, k] = echoes[echo][1], i
+            event[p, count[p]], row[p, count[p]] = k, fan.offset[f] + channel
             count[p] += 1
+    time[n_events] = np.inf
     for p in range(n_positions):
-        when[p, count[p]] = np.inf
-    return Inputs(when, row, factor, source, count)
+        event[p, count[p]] = n_events
+    return Inputs(time, factor, source, event, row, count)

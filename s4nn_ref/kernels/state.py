@@ -22,6 +22,8 @@ class State(NamedTuple):
              None where that is not counted
     v_end  : (B, M), output layer: the potential after the last input spike; None for other layers
     v_late : (B, M), output layer: the potential LATE steps before t_max; None for other layers
+    sums   : float64 (B, 2, P, M), the sums (neurons/__init__.py) with which each neuron that fired did so; None but in
+             the fast engine of continuous time
     """
 
     t_post: np.ndarray
@@ -31,6 +33,7 @@ class State(NamedTuple):
     spikes: np.ndarray | None = None
     v_end: np.ndarray | None = None
     v_late: np.ndarray | None = None
+    sums: np.ndarray | None = None
 
     def head(self, n: int) -> "State":
         """The first n images, views."""
@@ -41,7 +44,7 @@ class State(NamedTuple):
         n, maps = len(self.t_post), self.t_post.shape[-1]
         whole = [None if array is None else array.reshape(n, -1, maps) for array in self[:4]]
         whole[3] = NO_WINNER if self.winner is None else whole[3]
-        return State(*whole, NOT_COUNTED if self.spikes is None else self.spikes, self.v_end, self.v_late)
+        return State(*whole, NOT_COUNTED if self.spikes is None else self.spikes, self.v_end, self.v_late, self.sums)
 
 
 class Pooling(NamedTuple):
@@ -58,8 +61,10 @@ class Error(NamedTuple):
     g      : (B, P'', M), synaptic error: dE/dt dt/dV without its sign, normalised (Eqs. 8 and 11)
     t_mask : (B, P'', M), time of the neuron in the causality masks
     winner : int16 (B, P'', M), as in State; empty without pooling
+    sums   : as in State
     """
 
     g: np.ndarray
     t_mask: np.ndarray
     winner: np.ndarray
+    sums: np.ndarray | None = None

@@ -26,7 +26,7 @@ def two_times(t_pre):
     return (first, last) if last < math.inf else (math.inf, math.inf)
 
 
-def totals(t_pre: np.ndarray, w: np.ndarray) -> np.ndarray:
+def sum_of_weights(t_pre: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Sum of all weights of each neuron, float64 (M,), where some image has two times; else empty.
 
     t_pre : float64 (B, R)   w : (R, M)
@@ -40,8 +40,9 @@ def totals(t_pre: np.ndarray, w: np.ndarray) -> np.ndarray:
 def compiled(model):
     """Kernels of a neuron model in continuous time of two sums, for one image of two times.
 
-    fire(t_pre, first, last, w, total, v_th, t_post, v_end)                  overwrites t_post (M,), v_end (M,) or (0,)
-    weight_gradient(g, t_post, t_pre, first, last, w, total, grad, late)     adds to grad (R, M), of the earlier inputs
+    fire(t_pre, first, last, w, sum_w, v_th, t_post, sums_post, v_end)       overwrites t_post (M,), sums_post (2, M) of
+                                                                             neurons that fire, and v_end (M,) or (0,)
+    weight_gradient(g, t_post, sums_post, t_pre, first, last, grad, late)    adds to grad (R, M), of the earlier inputs,
         what they have more than the later ones, and to late (M,) what is to be added to all rows
     """
     start = model.start
@@ -50,46 +51,47 @@ def compiled(model):
     )
 
     @kernel
-    def sums_at_two(t_pre, first, last, w, total):
+    def sums_at_two(t_pre, first, last, w, sum_w):
         """Sums over the earlier inputs, and over all: four arrays (M,)."""
-        s0, s1, early = np.full(total.size, start[0]), np.full(total.size, start[1]), np.zeros(total.size)
+        s0, s1, early = np.full(sum_w.size, start[0]), np.full(sum_w.size, start[1]), np.zeros(sum_w.size)
         for i in range(t_pre.size):
             if t_pre[i] == first:
                 w_i = w[i]
-                for j in range(total.size):
+                for j in range(sum_w.size):
                     s0[j], s1[j] = add((s0[j], s1[j]), first, w_i[j])
                     early[j] += w_i[j]
-        all0, all1 = np.empty(total.size), np.empty(total.size)
-        for j in range(total.size):
-            all0[j], all1[j] = add((s0[j], s1[j]), last, total[j] - early[j])
+        all0, all1 = np.empty(sum_w.size), np.empty(sum_w.size)
+        for j in range(sum_w.size):
+            all0[j], all1[j] = add((s0[j], s1[j]), last, sum_w[j] - early[j])
         return s0, s1, all0, all1
 
     @kernel
-    def fire(t_pre, first, last, w, total, v_th, t_post, v_end):
-        s0, s1, all0, all1 = sums_at_two(t_pre, first, last, w, total)
-        for j in range(total.size):
-            t = crossing((s0[j], s1[j]), v_th)
+    def fire(t_pre, first, last, w, sum_w, v_th, t_post, sums_post, v_end):
+        s0, s1, all0, all1 = sums_at_two(t_pre, first, last, w, sum_w)
+        for j in range(sum_w.size):
+            sums = s0[j], s1[j]
+            t = crossing(sums, v_th)
             if not first <= t < last:
-                t = crossing((all0[j], all1[j]), v_th)
+                sums = all0[j], all1[j]
+                t = crossing(sums, v_th)
                 t = t if t >= last else math.inf
-            t_post[j] = t
+            t_post[j], sums_post[0, j], sums_post[1, j] = t, sums[0], sums[1]
         for j in range(v_end.size):
             v_end[j] = potential((all0[j], all1[j]), last)
 
     @kernel
-    def weight_gradient(g, t_post, t_pre, first, last, w, total, grad, late):
-        s0, s1, all0, all1 = sums_at_two(t_pre, first, last, w, total)
-        change = np.empty(total.size, grad.dtype)
-        for j in range(total.size):
-            waited = t_post[j] >= last
-            sums = (all0[j], all1[j]) if waited else (s0[j], s1[j])
-            of_early = g[j] * dt_dw(sums, t_post[j], first, 0.0) if g[j] != 0 else 0.0
-            of_late = g[j] * dt_dw(sums, t_post[j], last, 0.0) if g[j] != 0 and waited else 0.0
-            change[j] = of_early - of_late
+    def weight_gradient(g, t_post, sums_post, t_pre, first, last, grad, late):
+        change = np.zeros(g.size, grad.dtype)
+        for j in range(g.size):
+            if g[j] == 0:
+                continue
+            sums = sums_post[0, j], sums_post[1, j]
+            of_late = g[j] * dt_dw(sums, t_post[j], last, 0.0) if t_post[j] >= last else 0.0
+            change[j] = g[j] * dt_dw(sums, t_post[j], first, 0.0) - of_late
             late[j] += of_late
         for i in range(t_pre.size):
             if t_pre[i] == first:
-                for j in range(total.size):
+                for j in range(g.size):
                     grad[i, j] += change[j]
 
     return fire, weight_gradient

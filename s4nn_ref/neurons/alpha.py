@@ -11,6 +11,8 @@ Source: Comsa et al. 2020, and the authors' program, whose values K and CLIP are
 
 import math
 
+import numpy as np
+
 integer = False
 echoes = ((0.0, 1.0),)
 start = (0.0, 0.0)
@@ -54,13 +56,13 @@ def crossing(sums, v_th):
 def dt_dw(sums, t_post, t_pre, w):
     a, b = sums
     slope = a + K * (b - a * t_post)  # A (1 + u)
-    return min(max(math.exp(K * t_pre) * (t_pre - t_post) / slope, -CLIP), CLIP)
+    return np.minimum(np.maximum(math.exp(K * t_pre) * (t_pre - t_post) / slope, -CLIP), CLIP)
 
 
 def dt_dt(sums, t_post, t_pre, w):
     a, b = sums
     slope = a + K * (b - a * t_post)
-    return min(max(w * math.exp(K * t_pre) * (K * (t_pre - t_post) + 1.0) / slope, -CLIP), CLIP)
+    return np.minimum(np.maximum(w * math.exp(K * t_pre) * (K * (t_pre - t_post) + 1.0) / slope, -CLIP), CLIP)
 
 
 def potential(sums, t):
