@@ -7,10 +7,10 @@ maps are one value, `v`, which the compiler keeps in registers while the spikes 
     rises = (v > peak) & (peak < splat(v_th))
     peak = where(rises, v, peak)
 
-Operators + - * < <= > >= == != & | act lane by lane. Integers are int16, as firing times are: comparing times costs
-half as much as comparing potentials. A number beside lanes stands for lanes that all hold it. LANES is the width of what `load` and `splat` give;
-REALS, of lanes in double precision for continuous time, which `reals` and `real` give. Without a compiler (NUMBA_DISABLE_JIT=1) lanes are NumPy arrays, and the functions
-below are what they seem.
+Operators + - * / < <= > >= == != & | act lane by lane; a number beside lanes stands for lanes that all hold it. Integers
+are int16, as firing times are: comparing times costs half as much as comparing potentials. LANES is the width of what
+`load` and `splat` give; REALS, half of it, that of lanes in double precision for continuous time, of `reals` and
+`real`. Without a compiler (NUMBA_DISABLE_JIT=1) lanes are NumPy arrays, and the functions below are what they seem.
 """
 
 import operator
@@ -398,10 +398,10 @@ def _define(operation, name: str) -> None:
 
     @overload(operation)
     def _(a, b):
-        others = [kind for kind in (a, b) if not isinstance(kind, Lanes)]
-        if others and not (len(others) == 1 and isinstance(others[0], types.Number)) or not others and a != b:
-            return None
-        return lambda a, b: act(a, b)
+        kinds = [kind for kind in (a, b) if isinstance(kind, Lanes)]
+        if kinds and all(kind == kinds[0] or isinstance(kind, types.Number) for kind in (a, b)):
+            return lambda a, b: act(a, b)
+        return None
 
 
 for _operation, _name in (
