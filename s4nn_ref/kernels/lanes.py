@@ -7,10 +7,10 @@ maps are one value, `v`, which the compiler keeps in registers while the spikes 
     rises = (v > peak) & (peak < splat(v_th))
     peak = where(rises, v, peak)
 
-Operators + - * / < <= > >= == != & | act lane by lane; a number beside lanes stands for lanes that all hold it. Integers
-are int16, as firing times are: comparing times costs half as much as comparing potentials. LANES is the width of what
-`load` and `splat` give; REALS, half of it, that of lanes in double precision for continuous time, of `reals` and
-`real`. Without a compiler (NUMBA_DISABLE_JIT=1) lanes are NumPy arrays, and the functions below are what they seem.
+Operators + - * / < <= > >= == != & | act lane by lane; a number beside lanes stands for lanes that all hold it.
+Integers are int16, as firing times are: comparing times costs half as much as comparing potentials. LANES is the width
+of what `load` and `splat` give; REALS, half of it, that of lanes in double precision for continuous time, of `reals`
+and `real`. Without a compiler (NUMBA_DISABLE_JIT=1) lanes are NumPy arrays, and the functions below are what they seem.
 """
 
 import operator
