@@ -367,6 +367,31 @@ def test_mostafa_adds_two_terms():
             assert (np.linalg.norm(grad.sum(axis=0).T / 5) < 0.99 * np.linalg.norm(mean)) == (share > 1)
 
 
+@pytest.mark.parametrize(("algorithm", "structure"), [("relpsp", "3-20-2"), ("comsa", "3-S2-20-S2-2")])
+def test_a_temperature_is_part_of_the_cost(algorithm, structure):
+    """The gradient is that of the cost that is reported, whatever the temperature."""
+    from s4nn_ref.algorithms import ALGORITHMS
+
+    init = {} if algorithm == "comsa" else {"init": [[0, 2], [-0.3, 0.6]]}
+    config = xor_of(algorithm, structure, {"temperature": 0.3, "silence": 0}, precision="float64", **init)
+    learner, labels = (
+        ALGORITHMS[algorithm](config, np.random.default_rng(0), 1, lambda net: None),
+        np.array([0, 1, 1, 0]),
+    )
+
+    def cost_and_slope():
+        for grad in learner.grad:
+            grad[...] = 0
+        return learner.backward(XOR, labels)[0].sum(), learner.grad[-1].sum(axis=0)
+
+    (cost, slope), rows = cost_and_slope(), learner.network.rows[-1]
+    assert abs(slope).max() > 0.01
+    for place in zip(*np.unravel_index(np.argsort(abs(slope), axis=None)[-4:], slope.shape), strict=True):
+        rows[place] += 1e-7
+        assert (cost_and_slope()[0] - cost) / 1e-7 == pytest.approx(slope[place], rel=1e-4)
+        rows[place] -= 1e-7
+
+
 def test_an_image_of_small_cost_teaches_nothing():
     from s4nn_ref.algorithms.relpsp import Algorithm
 
