@@ -132,6 +132,26 @@ def test_a_factor_that_changes_sign_is_reported(images):
         learner(experiment("bs4nn", learning={"factor": 12, "eta_factor": 1e4})).learn(*images)
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_potentials_of_bs4nn_are_whole_numbers(images, precision):
+    """In the factor of the signs, also in single precision: so that ties are ties."""
+    config = experiment("bs4nn").changed("network", precision=precision)
+    ours = ALGORITHMS["bs4nn"](config, np.random.default_rng(0), 1)
+    for w in ours.w:
+        w -= w.max() / 3  # signs of both kinds
+    for factors in ((3.0, 5.13), (2.7182818, 9.7913), (100 / 21, 100 / 22 + 1e-12)):
+        ours.factor[:] = factors
+        ours.parameters()
+        few = [np.abs(layer.rows).max() for layer in ours.network.layers]
+        np.testing.assert_allclose(few, factors, rtol=2e-4 if precision == "float32" else 1e-12)
+        assert [100 // np.float64(one) for one in few] == [100 // factor for factor in factors]
+        states = ours.network.forward(ours.network.encode(images[0], "intensity"))
+        signs = np.sign(ours.w[1]).astype(int)
+        sums = (states[1].t_post.reshape(UPDATES, -1) < 256) @ signs
+        np.testing.assert_array_equal(states[-1].v_end, sums * few[1])
+        assert len(np.unique(sums)) > 5
+
+
 @pytest.mark.parametrize("algorithm", ["s4nn", "bs4nn"])
 def test_the_network_that_is_evaluated_is_the_one_that_learned(images, algorithm):
     ours = learner(experiment(algorithm))
@@ -146,7 +166,7 @@ def test_the_network_that_is_evaluated_is_the_one_that_learned(images, algorithm
     scales = ours.factor if signs else np.ones(2)
     for layer, w, scale in zip(network.layers, weights, scales, strict=True):
         assert np.shares_memory(layer.rows, network.parameters)
-        np.testing.assert_array_equal(layer.rows, scale * w.T)
+        np.testing.assert_allclose(layer.rows, scale * w.T, rtol=1e-12)
     responses = respond(network, images[0], ours.config.data.encoding)
     right = 0
     for b, (image, label) in enumerate(zip(*images, strict=True)):

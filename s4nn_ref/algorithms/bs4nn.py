@@ -5,6 +5,7 @@ factor_k sum_i sign(w_ji), or, what is the same, a threshold v_th / factor_k. Er
 weights. Conventions as in the authors' program (docs/algorithms.md). Reference: reference/bs4nn.py.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,6 +61,22 @@ def _learn(t_in, labels, v_th, gamma, t_max, eta, eta_factor, w, factor, a, reco
                 causal_delta(t_pre, t_post[0], delta, w[k], a.delta[k - 1])
 
 
+def of_few_bits(factor: float, v_th: float, inputs: int, dtype) -> float:
+    """A factor so close to this one that a neuron fires after the same sums of signs, and of so few bits that sums over
+    all inputs, multiples of it, are exact: equal potentials are equal whatever the order of the spikes.
+
+    factor : above 0   v_th : potential units   inputs : of a neuron   dtype : of the network's weights
+    """
+    mantissa, exponent = math.frexp(factor)
+    bits = np.finfo(dtype).nmant + 1 - inputs.bit_length()
+    near = sorted(
+        (math.ldexp(rounds(math.ldexp(mantissa, bits)), exponent - bits) for rounds in (math.floor, math.ceil)),
+        key=lambda few: abs(few - factor),
+    )
+    same = [few for few in near if v_th // few == v_th // factor]  # sums of signs above this exceed the threshold
+    return same[0] if same else factor
+
+
 class Algorithm:
     """See s4nn_ref/algorithms/__init__.py.
 
@@ -112,9 +129,9 @@ class Algorithm:
         )
 
     def parameters(self) -> np.ndarray:
-        """Weights as the network holds them: two values in each layer."""
+        """Weights as the network holds them: two values in each layer, which add up exactly."""
         for rows, w, factor in zip(self.network.rows, self.w, self.factor, strict=True):
-            rows[...] = np.sign(w) * w.dtype.type(factor)
+            rows[...] = np.sign(w) * of_few_bits(factor, self.network.v_th, len(w), w.dtype)
         return self.network.parameters
 
     def end_epoch(self, images: int, rng: np.random.Generator) -> None:
