@@ -18,6 +18,9 @@ and in continuous time, for the fast kernels (kernels/continuous.py), whose mode
     may_fire(sums, t_last, t_next, v_th)   whether the crossing may lie between t_last, the last input's time, and
                                        t_next: a cheap test that is true too often rather than too rarely
 
+The fast kernels give `add`, `may_fire`, `dt_dw` and `dt_dt` many neurons at once: times, sums and weights may be lanes
+(kernels/lanes.py), which know operators, np.minimum and np.maximum; t_pre, t_last and t_next are numbers.
+
 The plain engine (kernels/plain.py) walks any model with one loop. Forward: add all inputs of one moment t_last, then
 ask for the crossing; accept it where t_last <= t_post < t_next, the moment of the next inputs; else go on; none
 accepted: silent. Backward: over the causal set of a neuron that fired, grad += delta dt_dw and delta_pre += delta
