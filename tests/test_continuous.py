@@ -367,13 +367,34 @@ def test_mostafa_adds_two_terms():
             assert (np.linalg.norm(grad.sum(axis=0).T / 5) < 0.99 * np.linalg.norm(mean)) == (share > 1)
 
 
-@pytest.mark.parametrize(("algorithm", "structure"), [("relpsp", "3-20-2"), ("comsa", "3-S2-20-S2-2")])
+def test_mostafa_delays_inputs_while_learning():
+    from s4nn_ref.algorithms.mostafa import Algorithm
+
+    config = xor_of("mostafa", "3-20-2", {"noise": 0.5}, init=[[0, 2], [0, 0.4]])
+    learner = Algorithm(config, np.random.default_rng(0), 1, lambda net: Optimiser(config.optimiser, net, 1, 400))
+    images, labels = np.repeat(XOR, 500, axis=0), np.repeat([0, 1, 1, 0], 500)
+    clean, first = learner.network.encode(images, "binary"), learner.encode(images)
+    delay = np.log(first / clean)  # z = exp(t)
+    assert (delay >= 0).all()
+    assert (delay**2).mean() == pytest.approx(0.25, rel=0.05)
+    np.testing.assert_array_equal(learner.encode(images), first)  # of the update to come, also after a checkpoint
+    learner.learn(images, labels)
+    assert (learner.encode(images) != first).all()
+    other = config.changed("training", seed=1)
+    other = Algorithm(other, np.random.default_rng(0), 1, lambda net: Optimiser(config.optimiser, net, 1, 400))
+    assert (other.encode(images) != first).all()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "structure"), [("relpsp", "3-20-2"), ("mostafa", "3-20-2"), ("comsa", "3-S2-20-S2-2")]
+)
 def test_a_temperature_is_part_of_the_cost(algorithm, structure):
     """The gradient is that of the cost that is reported, whatever the temperature."""
     from s4nn_ref.algorithms import ALGORITHMS
 
     init = {} if algorithm == "comsa" else {"init": [[0, 2], [-0.3, 0.6]]}
-    config = xor_of(algorithm, structure, {"temperature": 0.3, "silence": 0}, precision="float64", **init)
+    keys = {"temperature": 0.3, **({"weight_sum": 0} if algorithm == "mostafa" else {"silence": 0})}
+    config = xor_of(algorithm, structure, keys, precision="float64", **init)
     learner, labels = (
         ALGORITHMS[algorithm](config, np.random.default_rng(0), 1, lambda net: None),
         np.array([0, 1, 1, 0]),

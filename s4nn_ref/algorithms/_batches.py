@@ -31,10 +31,14 @@ class BatchAlgorithm:
     def presented(config) -> int:
         return config.training.batch
 
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Firing times of the input while learning, (B, H, W, C)."""
+        return self.network.encode(images, self.config.data.encoding)
+
     def forward(self, images: np.ndarray):
         """States of a batch, which the next one overwrites, and what its outputs did."""
         room = self.states if len(images) <= len(self.states[0].t_post) else None
-        states = self.fused.forward(self.network.encode(images, self.config.data.encoding), out=room)
+        states = self.fused.forward(self.encode(images), out=room)
         return states, self.fused.outputs(states)
 
     def backward(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,10 +21,15 @@ def check_continuous(name: str, config, encoding: str = "eq1") -> None:
 class ContinuousAlgorithm(BatchAlgorithm):
     """A system is a subclass: its neuron, and what it adds to the gradient.
 
-    temperature : of the softmax, time   enough : cost below which an image teaches nothing
+    enough : cost below which an image teaches nothing
     """
 
-    temperature, enough = 1.0, 0.0
+    enough = 0.0
+
+    @property
+    def temperature(self) -> float:
+        """Of the softmax over firing times, in their unit."""
+        return self.config.learning.temperature
 
     def regularise(self, states, n_images: int) -> None:
         """Add to `grad`, a sum over n_images images, what does not come from the cost of the outputs."""

@@ -35,10 +35,6 @@ class Algorithm(ContinuousAlgorithm):
     neuron = alpha
     draws_weights = True
 
-    @property
-    def temperature(self) -> float:
-        return self.config.learning.temperature
-
     @staticmethod
     def check(config, specs) -> None:
         check_continuous("comsa", config)

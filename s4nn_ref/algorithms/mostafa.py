@@ -1,9 +1,9 @@
 """Mostafa's network: exponential synaptic currents, learned in z = exp(t) (Mostafa 2018).
 
-The neuron is neurons/exponential.py. Outputs learn by the cross-entropy of a softmax over -z. Two things are added to
-the gradient: a cost of neurons whose weights do not sum to the threshold, which could never fire, and a limit of its
-size, since a potential that only just reaches the threshold has an unbounded derivative. Reference:
-reference/mostafa.py.
+The neuron is neurons/exponential.py. Outputs learn by the cross-entropy of a softmax over -z / temperature; Mostafa has
+none, 1. Input spikes may be delayed at random while learning. Two things are added to the gradient: a cost of neurons
+whose weights do not sum to the threshold, which could never fire, and a limit of its size, since a potential that only
+just reaches the threshold has an unbounded derivative. Settings are ours (D37). Reference: reference/mostafa.py.
 """
 
 from dataclasses import dataclass, field
@@ -16,10 +16,14 @@ from s4nn_ref.neurons import exponential
 
 @dataclass(frozen=True)
 class Settings:
-    """weight_sum : K of the cost K max(0, v_th - sum_i w_ji) of every neuron
+    """temperature : of the softmax over z
+    noise      : standard deviation of the normal number whose size delays an input spike while learning, time constants
+    weight_sum : K of the cost K max(0, v_th - sum_i w_ji) of every neuron
     limit      : of the Frobenius norm of a layer's mean gradient, divided by the number of its inputs
     """
 
+    temperature: float = field(default=1.0, metadata={"above": 0})
+    noise: float = field(default=0.0, metadata={"least": 0})
     weight_sum: float = field(default=100.0, metadata={"least": 0})
     limit: float = field(default=10.0, metadata={"above": 0})
 
@@ -32,6 +36,14 @@ class Algorithm(ContinuousAlgorithm):
     @staticmethod
     def check(config, specs) -> None:
         check_continuous("mostafa", config, "binary")
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """See BatchAlgorithm; delays are drawn anew in each update, from its number and the seed."""
+        z, noise = super().encode(images), self.config.learning.noise
+        if noise == 0.0:
+            return z
+        rng = np.random.default_rng((self.config.training.seed, int(self.optimiser.course.step)))
+        return z * np.exp(np.abs(rng.normal(0.0, noise, z.shape)))
 
     def regularise(self, states, n_images: int) -> None:
         keys = self.config.learning

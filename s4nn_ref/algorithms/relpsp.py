@@ -28,10 +28,6 @@ class Algorithm(ContinuousAlgorithm):
     neuron = linear
 
     @property
-    def temperature(self) -> float:
-        return self.config.learning.temperature
-
-    @property
     def enough(self) -> float:
         return self.config.learning.enough
 
