@@ -6,7 +6,7 @@ import numpy as np
 from common import BLUE, COLUMN, SKY, Run, main
 from matplotlib.figure import Figure
 
-from s4nn_ref.app.paper import PAPER
+from s4nn_ref.app.paper import quoted_of
 
 
 def draw(run: Run) -> Figure:
@@ -20,8 +20,8 @@ def draw(run: Run) -> Figure:
         bars = axes.bar(place[kind], mean[kind], color=color, label=label, width=0.7)
         axes.bar_label(bars, fmt="%.0f", fontsize=8, padding=1)
     axes.set_xticks(place, layers, rotation=30)
-    quoted = PAPER.get((run.algorithm, run.dataset), {}).get("mrn")
-    total = f"{mean.sum():.0f} in all" + (f" (paper: {quoted:.0f})" if quoted else "")
+    mrn = quoted_of(run.record["config"]).get("mrn")
+    total = f"{mean.sum():.0f} in all" + (f" (paper: {mrn:.0f})" if mrn else "")
     axes.set_ylabel("spikes per image")
     axes.set_title(f"{run.title}: {total}\nspikes until the decision, mean over all test images")
     axes.margins(y=0.12)

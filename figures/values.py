@@ -21,7 +21,7 @@ from pathlib import Path
 from common import ROOT
 from tables import records_of, spread
 
-from s4nn_ref.app.paper import PAPER, TABLE_3
+from s4nn_ref.app.paper import TABLE_3, quoted_of
 from s4nn_ref.errors import InputError
 
 
@@ -80,8 +80,7 @@ def extent(values) -> str:
 
 def quoted(experiment: str, record: dict) -> dict[str, float]:
     """What the paper says of an experiment, by row. Of the networks of Table 3 it gives dead neurons only."""
-    config = record["config"]
-    values = PAPER.get((config["learning"]["algorithm"], config["data"]["dataset"]), {})
+    values = quoted_of(record["config"])
     names = {"test": "strict", "train": "training"}
     values = {names.get(key, key): value for key, value in values.items()}
     dead = {name: share / 100 for _, name, share in TABLE_3}

@@ -18,10 +18,11 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from s4nn_ref.app.paper import TABLE_2, TABLE_5
+from s4nn_ref.app.paper import TABLE_2, TABLE_5, quoted_of
 from s4nn_ref.app.record import read_record, read_responses
 from s4nn_ref.app.report import comparison_text
 from s4nn_ref.app.session import Options, train
+from s4nn_ref.config import read_config
 from s4nn_ref.data.classes import known
 from s4nn_ref.metrics import metrics_of
 
@@ -641,6 +642,14 @@ def test_baselines_stand_beside_what_is_quoted_of_them(experiments, quoted):
     table = comparison_text([read_record(FIGURES.parent / "results" / name / "seed0") for name in experiments])
     row = next(line for line in table.splitlines() if "test accuracy (strict)" in line)
     assert [cell.strip() for cell in row.split("|")][2] == quoted
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("relpsp", 0.985), ("relpsp-fashion", 0.881), ("relpsp-conv", 0.994), ("mnist-plus", 0.993)]
+)
+def test_networks_with_convolutions_have_their_own_quoted_numbers(name, expected):
+    config = read_config(FIGURES.parent / "experiments" / f"{name}.toml").as_dict()
+    assert quoted_of(config)["test"] == expected
 
 
 def test_records_older_than_the_baselines_are_of_ds4nn():

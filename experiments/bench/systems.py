@@ -10,7 +10,8 @@ from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import read_config
 from s4nn_ref.data.dataset import load
 
-SYSTEMS = ("relpsp", "relpsp-fashion", "relpsp-conv", "mostafa", "comsa")  # whose hidden layers learn by exact gradients, as autograd takes them
+# whose hidden layers learn by exact gradients, as autograd takes them
+SYSTEMS = ("relpsp", "relpsp-fashion", "relpsp-conv", "mostafa", "comsa")
 THEIR_BATCHES = (1, 4, 16, 64)  # the best of these is theirs
 
 

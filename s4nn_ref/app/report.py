@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from s4nn_ref.app.paper import PAPER
+from s4nn_ref.app.paper import PAPER, quoted_of
 from s4nn_ref.app.predict import Prediction
 from s4nn_ref.config import Config
 from s4nn_ref.data.dataset import Dataset
@@ -134,15 +134,16 @@ def network_text(network: Network, config: Config) -> str:
 def comparison_text(records: list[dict]) -> str:
     """The paper's metrics beside those of runs on the same data set, as a Markdown table.
 
-    Runs of S4NN alone, or of BS4NN, stand beside what is quoted of it.
+    Runs of one system alone stand beside what is quoted of it.
     """
     datasets = {record["config"]["data"]["dataset"] for record in records}
     if len(datasets) != 1:
         raise InputError(
             f"these runs are on different data sets ({', '.join(sorted(datasets))}); compare one at a time"
         )
-    algorithms = {record["config"]["learning"]["algorithm"] for record in records}
-    paper = PAPER.get((algorithms.pop() if len(algorithms) == 1 else "ds4nn", datasets.pop()), {})
+    of_each = [quoted_of(record["config"]) for record in records]
+    same = all(one == of_each[0] for one in of_each)
+    paper = of_each[0] if same else PAPER.get(("ds4nn", datasets.pop()), {})
 
     def of(record: dict, path: str):
         value = record["selected"]
