@@ -16,6 +16,7 @@ from pathlib import Path
 
 import ladder
 from common import ROOT, attempt, median_run
+from tables import BASELINES
 from values import ROWS, Values, quoted
 
 from s4nn_ref.errors import InputError
@@ -25,13 +26,11 @@ from s4nn_ref.files import write_atomically
 TABLES = {
     "mnist": (("mnist-literal", "mnist", "mnist-plus", "mnist-early"), True),
     "fashion": (("fashion", "fashion-plus"), True),
-    "baselines": (
-        ("s4nn", "s4nn-authors", "bs4nn", "s4nn-fashion", "bs4nn-fashion", "relpsp", "stidi", "table3-s4nn",
-         "table3-mostafa", "table3-comsa"),
-        False,
-    ),
-}  # fmt: skip
-EXPERIMENTS = [experiment for experiments, _ in TABLES.values() for experiment in experiments]
+    "table 3": (("mnist", "table3-s4nn", "table3-mostafa", "table3-comsa"), False),
+    "systems mnist": (BASELINES["mnist"], False),
+    "systems fashion": (BASELINES["fashion"], False),
+}
+COMMANDS = {"commands": ("mnist", "fashion", "table 3"), "commands systems": ("systems mnist", "systems fashion")}
 # the short tables of README: what the columns are called, and the rows
 SHORT = {
     "short mnist": ("MNIST", {"mnist": "faithful", "mnist-plus": "plus", "mnist-early": "early"}),
@@ -71,10 +70,10 @@ def metrics(values: Values, experiments: tuple[str, ...], paper: bool) -> str:
     return markdown(rows)
 
 
-def commands(values: Values) -> str:
-    """How every column came about, and its accuracy seed by seed."""
+def commands(values: Values, tables: tuple[str, ...]) -> str:
+    """How every column of some tables came about, and its accuracy seed by seed."""
     rows = [["experiment", "command", "seeds", "median seed", "accuracy, seed by seed (%)", "revision"]]
-    for experiment in EXPERIMENTS:
+    for experiment in dict.fromkeys(name for table in tables for name in TABLES[table][0]):
         seeds, one_by_one, revision = (values[f"{experiment} {key}"] for key in ("seeds", "one_by_one", "revision"))
         median = median_run(experiment, values.results).name.removeprefix("seed")
         command = f"`s4nn train experiments/{experiment}.toml --seed N`"
@@ -104,10 +103,11 @@ def table(values: Values, name: str) -> str:
         return metrics(values, *TABLES[name])
     if name in SHORT:
         return short(values, *SHORT[name])
-    others = {"commands": commands, "ladder": lambda values: markdown(ladder.table(ladder.present(values.results)))}
-    if name not in others:
-        raise InputError(f"no table is called {name!r}; there are {', '.join((*TABLES, *SHORT, *others))}")
-    return others[name](values)
+    if name in COMMANDS:
+        return commands(values, COMMANDS[name])
+    if name == "ladder":
+        return markdown(ladder.table(ladder.present(values.results)))
+    raise InputError(f"no table is called {name!r}; there are {', '.join((*TABLES, *SHORT, *COMMANDS, 'ladder'))}")
 
 
 @dataclass(frozen=True)

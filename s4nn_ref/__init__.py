@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from s4nn_ref.app.model import Model, load, load_data
     from s4nn_ref.errors import InputError
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 __all__ = ["InputError", "Interrupted", "Model", "fit", "load", "load_data"]
 
 _MODULES = {
