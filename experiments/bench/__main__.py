@@ -19,11 +19,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 from compare import PEER_BATCH, peer_online, peers
-from measure import BATCH, ROOT, Work, engines, speed
+from measure import engines, speed
 from report import markdown
 from scaling import scaling, threads_on_trained
 from systems import SYSTEMS, system
 from waiting import waiting
+from work import BATCH, ROOT, Work
 
 from s4nn_ref.app.record import environment
 from s4nn_ref.errors import InputError

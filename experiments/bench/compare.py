@@ -1,7 +1,8 @@
 """The same work done by the peers: first their result is compared with ours, then their time."""
 
 import numpy as np
-from measure import ROOT, Work, median_seconds, threads
+from measure import median_seconds, threads
+from work import ROOT, Work
 
 from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.config import read_config

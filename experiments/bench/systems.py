@@ -3,14 +3,16 @@
 import os
 
 import numpy as np
-from measure import BATCH, ROOT, median_seconds, threads
+from measure import median_seconds, threads
+from work import BATCH, ROOT
 
 from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import read_config
 from s4nn_ref.data.dataset import load
 
-SYSTEMS = ("relpsp", "relpsp-fashion", "relpsp-conv", "mostafa", "comsa")  # whose hidden layers learn by exact gradients, as autograd takes them
+# whose hidden layers learn by exact gradients, as autograd takes them
+SYSTEMS = ("relpsp", "relpsp-fashion", "relpsp-conv", "mostafa", "comsa")
 THEIR_BATCHES = (1, 4, 16, 64)  # the best of these is theirs
 
 
