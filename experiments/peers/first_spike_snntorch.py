@@ -23,7 +23,7 @@ from .modules import modules, pixels
 
 
 class FirstSpike:
-    """The structure of an s4nn_ref.network.Network and its t_max, with PyTorch's initial weights. eta : learning rate"""
+    """The structure and t_max of an s4nn_ref.network.Network, with PyTorch's initial weights. eta : learning rate"""
 
     def __init__(self, network, eta: float):
         self.t_max = network.t_max
@@ -40,7 +40,7 @@ class FirstSpike:
 
     def learn(self, images, labels) -> float:
         """One update from a batch; returns its cost. labels : int (B,)"""
-        cost = self.loss(self.spikes(images), torch.from_numpy(labels).long())
+        cost = self.loss(self.spikes(images), torch.tensor(labels, dtype=torch.long))
         self.optimiser.zero_grad()
         cost.backward()
         self.optimiser.step()

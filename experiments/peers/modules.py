@@ -6,10 +6,10 @@ from torch import nn
 
 
 def modules(network, activation) -> list[nn.Module]:
-    """Convolutions, max-pooling and linear layers without biases, in the structure's order, without the last activation.
+    """Convolutions, max-pooling and linear layers without biases; after each but the last an activation.
 
-    network : s4nn_ref.network.Network   activation : function that gives a module; it stands after the pooling, which
-    is cheaper than before it and the same where it never decreases
+    network : s4nn_ref.network.Network   activation : function that gives a module. It stands after the pooling, where
+    it costs less; for ReLU the order changes nothing
     Asserts each layer's shape and the number of weights.
     """
     x, made = torch.zeros(1, *np.roll(network.input_shape, 1).tolist()), []
@@ -41,5 +41,5 @@ def _module(spec, maps: int) -> nn.Module:
 
 def pixels(images: np.ndarray, memory_format=torch.contiguous_format) -> torch.Tensor:
     """Images (B, H, W, C) uint8 as intensities (B, C, H, W) in [0, 1]."""
-    x = torch.from_numpy(images).permute(0, 3, 1, 2)
+    x = torch.tensor(images).permute(0, 3, 1, 2)
     return x.to(torch.float32, memory_format=memory_format).div_(255)

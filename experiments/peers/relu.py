@@ -27,7 +27,7 @@ class Relu:
     def learn(self, images, labels) -> float:
         """One update from a batch; returns its cost. images : uint8 (B, H, W, C)   labels : int (B,)"""
         outputs = self.model(pixels(images, self.memory_format))
-        cost = functional.cross_entropy(outputs, torch.from_numpy(labels).long())
+        cost = functional.cross_entropy(outputs, torch.tensor(labels, dtype=torch.long))
         self.optimiser.zero_grad()
         cost.backward()
         self.optimiser.step()
