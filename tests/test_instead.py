@@ -1,7 +1,9 @@
 """What one would use instead: the peers have our structure and learn; the benchmark survives those that end."""
 
+import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ sys.path += [str(EXPERIMENTS), str(EXPERIMENTS / "bench")]  # last: figures/ has
 
 import instead  # noqa: E402
 import report  # noqa: E402
+from contenders import CONTENDERS, measurement  # noqa: E402
+from work import Case  # noqa: E402
 from workers import worker  # noqa: E402
 
 ECHO = "from workers import answer; answer(lambda question: print('said by a library') or 2 * question)"
@@ -31,6 +35,24 @@ def process(code, what="something"):
 
 def network(t_max=10, structure="4C3-P2-6C3-P2-10"):
     return Network(Settings(structure, input_shape=(28, 28, 1), padding="same", t_max=t_max))
+
+
+def small_case():
+    """A small network of sums that are exact, and 32 digits."""
+    structure, init = "4C3-P2-6C3-P2-10", [[-60, 80], [-30, 30], [-2, 2]]
+    config = config_of_dict(
+        {
+            "network": {"structure": structure, "init": init, "t_max": 10, "pool_ties": "potential"},
+            "data": {"dataset": "glyphs"},
+            "optimiser": {"eta": [0.4, 0.2, 0.02]},
+            "training": {"batch": 32},
+        }
+    )
+    ours = config.network_of()
+    ours.initialise(init, np.random.default_rng(3))
+    ours.parameters[:] = np.round(ours.parameters * 64) / 64
+    images, labels = make_glyphs(32, seed=0)
+    return Case(ours, config, images.reshape(32, 28, 28, 1), labels)
 
 
 @pytest.fixture
@@ -118,23 +140,10 @@ def test_snntorch_decides_for_the_first_spike(torch, monkeypatch):
 
 def test_clock_driven_learner_decides_and_learns_as_ours(torch):
     from peers.clock_driven import Learner
-    from work import Case
 
-    structure, init = "4C3-P2-6C3-P2-10", [[-60, 80], [-30, 30], [-2, 2]]
-    config = config_of_dict(
-        {
-            "network": {"structure": structure, "init": init, "t_max": 10, "pool_ties": "potential"},
-            "data": {"dataset": "glyphs"},
-            "optimiser": {"eta": [0.4, 0.2, 0.02]},
-            "training": {"batch": 32},
-        }
-    )
-    ours = config.network_of()
-    ours.initialise(init, np.random.default_rng(3))
-    ours.parameters[:] = np.round(ours.parameters * 64) / 64  # exact sums
-    images, labels = make_glyphs(32, seed=0)
-    images = images.reshape(32, 28, 28, 1)
-    peer, learner = Learner(ours, config, config.optimiser.eta), Case(ours, config, images, labels).learner()
+    case = small_case()
+    ours, config, images, labels = case
+    peer, learner = Learner(ours, config, config.optimiser.eta), case.learner()
     _, outputs = learner.forward(images)
     assert len(set(outputs.decisions())) > 1
     np.testing.assert_array_equal(peer.decide(images), outputs.decisions())
@@ -222,6 +231,72 @@ def test_the_search_stops_before_what_would_take_too_much_memory():
 def test_a_missing_package_is_one_line():
     assert instead.missing(("numpy",)) is None
     assert instead.missing(("numpy", "no-such-package-of-ours")).startswith("no-such-package-of-ours is not installed")
+
+
+# ------------------------------------------------------------------------------------------------ all of it
+
+
+def test_ours_is_measured_at_both_ways_of_inference_which_agree():
+    case, before = small_case(), small_case().network.parameters
+    ours = CONTENDERS["ours"]
+    whole, anytime = (ours.make(case, "inference", variant)() for variant in ours.variants["inference"])
+    np.testing.assert_array_equal(whole, anytime)
+    assert len(set(whole)) > 1
+    measure = measurement(ours, case)
+    for task, variants in ours.variants.items():
+        for variant in variants:
+            answer = measure({"task": task, "variant": variant, "batch": 8, "least": 0.0})
+            assert answer["seconds"] > 0 and 0 < answer["ready_mb"] <= answer["peak_mb"]
+    np.testing.assert_array_equal(case.network.parameters, before)  # a learning rate of 0
+
+
+SPEEDS = {"ours": 1000, "clock-driven PyTorch": 10, "ReLU in PyTorch": 2000}  # images per second
+
+
+@pytest.fixture
+def imagined(monkeypatch):
+    """Contenders of known speeds in place of processes; snnTorch's ends at its first question."""
+
+    @contextmanager
+    def process_of(name, network, weights, data_dir, t_max=0):
+        def ask(question):
+            if name not in SPEEDS:
+                raise InputError("it has ended")
+            faster = 2 if question["variant"] in ("anytime", "channels_last") else 1
+            peak = 100 + question["batch"] * (t_max or 100)
+            return {"seconds": question["batch"] / SPEEDS[name] / faster, "ready_mb": 100, "peak_mb": peak}
+
+        yield ask
+
+    monkeypatch.setattr(instead, "process_of", process_of)
+    monkeypatch.setattr(instead, "missing", lambda packages: None)
+    monkeypatch.setattr(instead, "check", lambda *arguments: None)
+    monkeypatch.setattr(instead.metadata, "version", lambda name: "1.0")
+
+
+def test_the_result_holds_ratios_at_the_best_variants(imagined, capsys):
+    row = json.loads(json.dumps(instead.instead("mnist-plus", "trained", PLAN, None)))
+    assert row["left_out"] == {"snnTorch": "it has ended"}
+    assert "left out: snnTorch, it has ended" in capsys.readouterr().err
+    assert list(row["contenders"]) == list(SPEEDS)
+    relu = row["contenders"]["ReLU in PyTorch"]
+    assert {task: (relu[task]["variant"], relu[task]["ratio"]) for task in relu} == {
+        "training": ("channels_last", pytest.approx(0.25)),
+        "inference": ("channels_last", pytest.approx(0.5)),
+    }
+    assert row["contenders"]["ours"]["inference"]["variant"] == "anytime"
+    assert row["contenders"]["clock-driven PyTorch"]["training"]["ratio"] == pytest.approx(100)
+    assert len(relu["training"]["rounds"]) == PLAN.rounds and len(relu["training"]["searched"]) == 6
+    assert any("0.25 | ours is slower; target 3: missed" in line for line in report.instead([row]))
+
+
+def test_the_table_of_memory_varies_one_thing_at_a_time(imagined):
+    rows = instead.memory("mnist-plus", instead.QUICK, None)
+    assert [(row["varied"], row["value"], row["batch"]) for row in rows] == [
+        ("T_max", 50, 2), ("T_max", 100, 2), ("batch", 1, 1), ("batch", 2, 2)
+    ]  # fmt: skip
+    lines = report.memory(json.loads(json.dumps(rows)))
+    assert "| T_max | 50 | 2 | 100 | 100 |" in lines and "| batch | 1 | 1 | 100 | 100 |" in lines
 
 
 # ------------------------------------------------------------------------------------------------ the report
