@@ -1,10 +1,10 @@
 """How fast the kernels are, against the machine's limit and other implementations, and how the cost grows.
 
-    python experiments/bench [--quick] [--out DIR] [--data DIR]
+    python experiments/bench [--quick] [--only SECTION] [--out DIR] [--data DIR]
 
-Everything is measured in turn in one process; results are medians. Numbers that are compared are measured within
-seconds of each other, because shared machines drift. Writes bench.json and bench.md. PyTorch is compared where it is
-installed. Run nothing else at the time.
+Everything is measured in turn in one process, or in processes that take turns; results are medians. Numbers that are
+compared are measured within seconds of each other, because shared machines drift. Writes bench.json and bench.md.
+PyTorch and snnTorch are compared where they are installed: pip install torch snntorch. Run nothing else at the time.
 """
 
 import argparse
@@ -18,53 +18,71 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
+import instead
 from compare import PEER_BATCH, peer_online, peers
-from measure import BATCH, ROOT, Work, engines, speed
-from report import markdown
+from measure import engines, speed
+from report import SECTIONS, markdown
 from scaling import scaling, threads_on_trained
 from systems import SYSTEMS, system
 from waiting import waiting
+from work import BATCH, ROOT, Work
 
 from s4nn_ref.app.record import environment
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically, write_json
 
 NETWORKS = ("mnist-plus", "fashion-plus")
+ONLINE = ("s4nn", "bs4nn", "s4nn-fashion", "bs4nn-fashion")
+
+
+def steps_of(rounds: int, plan: instead.Plan, data_dir) -> list[tuple]:
+    """What is measured, in this order: (section, name, function that returns rows of it)."""
+    works = [(name, weights) for name in NETWORKS for weights in ("trained", "initial")]
+    named = [(name, weights, f"{name}, {weights} weights") for name, weights in works]
+    steps = [("speed", what, lambda n=n, w=w: [speed(Work(n, w, data_dir), rounds)]) for n, w, what in named]
+    steps.append(("engines", "mnist-plus, trained weights", lambda: [engines("mnist-plus", rounds, data_dir)]))
+    for n, w, what in named:
+        few = functools.partial(Work, n, w, data_dir, PEER_BATCH)
+        steps.append(("peers", what, lambda few=few: [peers(few().with_exact_sums(), rounds)]))
+    steps += [("online", n, lambda n=n: [peer_online(n, rounds, data_dir)]) for n in ONLINE]
+    steps += [("systems", n, lambda n=n: [system(n, rounds, data_dir)]) for n in SYSTEMS]
+    steps.append(("threads", "trained weights", lambda: threads_on_trained(NETWORKS, data_dir, rounds)))
+    steps.append(("waiting", "threads that wait", lambda: waiting(rounds, data_dir)))
+    steps.append(("scaling", "random weights", lambda: scaling(rounds)))
+    for n, w, what in named:
+        steps.append(("instead", what, lambda n=n, w=w: [instead.instead(n, w, plan, data_dir)]))
+    steps.append(("memory", "mnist-plus", lambda: instead.memory("mnist-plus", plan, data_dir)))
+    return steps
+
+
+def arguments(argv):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/bench; with --only: nowhere")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data sets, as for s4nn train")
+    parser.add_argument("--quick", action="store_true", help="one round of everything, to see that it works")
+    parser.add_argument("--only", choices=SECTIONS, help="this section alone")
+    args = parser.parse_args(argv)
+    args.out = args.out or (None if args.only else ROOT / "results" / "bench")
+    return args
 
 
 def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "bench", metavar="DIR")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data sets, as for s4nn train")
-    parser.add_argument("--quick", action="store_true", help="one round of everything, to see that it works")
-    args = parser.parse_args(argv)
+    args = arguments(argv)
     sys.path.append(str(ROOT / "experiments"))  # peers
-    rounds = 1 if args.quick else 5
-    works = [(name, weights) for name in NETWORKS for weights in ("trained", "initial")]
-    online = ("s4nn", "bs4nn", "s4nn-fashion", "bs4nn-fashion")
+    rounds, plan = (1, instead.QUICK) if args.quick else (5, instead.Plan())
+    steps = [step for step in steps_of(rounds, plan, args.data) if args.only in (None, step[0])]
     result = {"environment": environment(), "rounds": rounds, "batch": BATCH, "peer_batch": PEER_BATCH}
-    result |= {section: [] for section in ("speed", "engines", "peers", "online", "systems")}
-    steps = [("speed", f"{n}, {w} weights", lambda n=n, w=w: speed(Work(n, w, args.data), rounds)) for n, w in works]
-    steps.append(("engines", "mnist-plus, trained weights", lambda: engines("mnist-plus", rounds, args.data)))
-    for n, w in works:
-        few = functools.partial(Work, n, w, args.data, PEER_BATCH)
-        steps.append(("peers", f"{n}, {w} weights", lambda few=few: peers(few().with_exact_sums(), rounds)))
-    steps += [("online", n, functools.partial(peer_online, n, rounds, args.data)) for n in online]
-    steps += [("systems", n, functools.partial(system, n, rounds, args.data)) for n in SYSTEMS]
     try:
         for i, (section, what, measure) in enumerate(steps):
-            print(f"{i + 1} of {len(steps) + 1}: {section}, {what}", file=sys.stderr, flush=True)
-            result[section].append(measure())
-        print(f"{len(steps) + 1} of {len(steps) + 1}: threads and scaling", file=sys.stderr, flush=True)
-        result["threads"] = threads_on_trained(NETWORKS, args.data, rounds)
-        result["waiting"] = waiting(rounds, args.data)
-        result["scaling"] = scaling(rounds)
+            print(f"{i + 1} of {len(steps)}: {section}, {what}", file=sys.stderr, flush=True)
+            result.setdefault(section, []).extend(measure())
     except InputError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    write_json(args.out / "bench.json", result)
-    write_atomically(args.out / "bench.md", markdown(result).encode())
+    if args.out:
+        write_json(args.out / "bench.json", result)
+        write_atomically(args.out / "bench.md", markdown(result).encode())
     print(markdown(result))
     return 0
 

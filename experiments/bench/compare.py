@@ -1,7 +1,8 @@
 """The same work done by the peers: first their result is compared with ours, then their time."""
 
 import numpy as np
-from measure import ROOT, Work, median_seconds, threads
+from measure import median_seconds, threads
+from work import ROOT, Work
 
 from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.config import read_config
@@ -42,10 +43,21 @@ def peer_clock_driven(work: Work, rounds: int) -> dict | None:
         import torch
     except ImportError:
         return None
+    torch.set_num_threads(1)
+    peer, n = assert_clock_driven_is_ours(work), len(work.labels)
+    error = work.output_error(work.forward())
+    return {
+        "version": torch.__version__,
+        "forward": median_seconds(lambda: peer.forward(work.t_in), rounds) / n,
+        "forward_backward": median_seconds(lambda: peer.backward(peer.forward(work.t_in), error), rounds) / n,
+    }
+
+
+def assert_clock_driven_is_ours(work: Work):
+    """The clock-driven network in PyTorch, which must have our firing times and gradients."""
     from peers.clock_driven import ClockDriven
 
-    torch.set_num_threads(1)
-    peer, n = ClockDriven(work.network), len(work.labels)
+    peer = ClockDriven(work.network)
     error = work.output_error(work.forward())
     states = peer.forward(work.t_in)
     for b, ours in enumerate(_states_of_images(work)):
@@ -53,11 +65,7 @@ def peer_clock_driven(work: Work, rounds: int) -> dict | None:
             np.testing.assert_array_equal(a["t"][b].permute(1, 2, 0).numpy().ravel(), t_post)
     gradients = zip(peer.backward(states, error), _gradient(work), strict=True)
     _assert_close(*zip(*((a.permute(2, 3, 1, 0).reshape(b.shape).numpy(), b) for a, b in gradients), strict=True))
-    return {
-        "version": torch.__version__,
-        "forward": median_seconds(lambda: peer.forward(work.t_in), rounds) / n,
-        "forward_backward": median_seconds(lambda: peer.backward(peer.forward(work.t_in), error), rounds) / n,
-    }
+    return peer
 
 
 def _states_of_images(work: Work):

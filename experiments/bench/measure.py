@@ -1,29 +1,27 @@
-"""What is measured: the work, the machine's limit for it, and the time that each layer of a network takes."""
+"""The machine's limit for a network's work, and the time that each of its layers takes."""
 
 import functools
 import time
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 
 import numba
 import numpy as np
 from numba import njit
+from work import BATCH, Work
 
 from s4nn_ref import network as network_module
-from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.anytime import Anytime
-from s4nn_ref.app.storage import read_weights
-from s4nn_ref.data import dataset
-from s4nn_ref.encoding import encode
 from s4nn_ref.kernels import backprop, convolution, output
 from s4nn_ref.kernels.lanes import LANES, load, store
-from s4nn_ref.network import Network
-from s4nn_ref.training.loop import Progress, Training, split_validation
-from s4nn_ref.training.optimisers import Optimiser
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-BATCH = 32
+
+def seconds_per_call(work, least: float) -> float:
+    """Time of a call of `work`, which is repeated for at least `least` seconds."""
+    began, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - began < least:
+        work()
+        calls += 1
+    return (time.perf_counter() - began) / calls
 
 
 def median_seconds(work, rounds: int, least: float = 0.0) -> float:
@@ -32,14 +30,7 @@ def median_seconds(work, rounds: int, least: float = 0.0) -> float:
     A round repeats it for at least `least` seconds.
     """
     work()
-    seconds = []
-    for _ in range(rounds):
-        began, calls = time.perf_counter(), 0
-        while calls == 0 or time.perf_counter() - began < least:
-            work()
-            calls += 1
-        seconds.append((time.perf_counter() - began) / calls)
-    return float(np.median(seconds))
+    return float(np.median([seconds_per_call(work, least) for _ in range(rounds)]))
 
 
 @contextmanager
@@ -83,80 +74,6 @@ def limit(n_rows: int, maps: int, rounds: int) -> float:
     kernels_of_limit = (_add_rows, _add_rows_in_registers)
     seconds = [median_seconds(lambda k=k: k(table, rows, accumulator), rounds, 0.05) for k in kernels_of_limit]
     return rows.size * maps / min(seconds)
-
-
-class Work:
-    """A network and a batch of images, presented as in training.
-
-    network : the network   fused : the same, as training runs it   room, grad : what `forward` and `backward` overwrite
-    """
-
-    def __init__(self, name: str, weights: str, data_dir, batch: int = BATCH, engine: str = "fast"):
-        network, config = read_weights(ROOT / "weights" / f"{name}.npz")
-        if weights == "initial":
-            network.initialise(config.network.init, np.random.default_rng(0))
-        if engine != config.network.engine:
-            trained, network = network, Network(replace(config.network, engine=engine))
-            network.parameters[:] = trained.parameters
-        self.name, self.weights, self.network, self.config = name, weights, network, config
-        images = dataset.load(config.data.dataset, "test", data_dir).head(batch)
-        self.images, self.labels = images.images, images.labels
-        self.t_in = encode(self.images, network.t_max, config.data.encoding)
-        self.fused, self.grad = network.fused(), network.gradients()
-        self.room = self.fused.room(len(self.labels))
-
-    def with_exact_sums(self) -> "Work":
-        """Weights in 64ths: their sums do not depend on the order, so firing times can be equal to a peer's."""
-        self.network.parameters[:] = np.round(self.network.parameters * 64) / 64
-        return self
-
-    def forward(self, t_in=None):
-        """The states of the batch, or of other firing times t_in."""
-        return self.fused.forward(self.t_in if t_in is None else t_in, out=self.room)
-
-    def output_error(self, states) -> np.ndarray:
-        """dE/dV of the output neurons in every step, (B, t_max, classes)."""
-        return self.config.learning.loss.error(self.fused.outputs(states), self.labels)[1]
-
-    def backward(self, states) -> None:
-        """Add the weight gradients to `grad`."""
-        le = self.config.learning
-        self.fused.backward(states, self.output_error(states), self.grad, le.surrogate, le.normalise)
-
-    def both(self) -> None:
-        """Forward and backward."""
-        self.backward(self.forward())
-
-    def _at_rest(self, **training):
-        """The experiment with a learning rate of 0: all training steps take the same time."""
-        return self.config.changed("optimiser", eta=[0.0] * len(self.network.w)).changed("training", **training)
-
-    def epoch(self, data_dir, rounds: int, images: int = 5_500) -> float:
-        """Seconds of a training epoch on all threads, with the experiment's batches and augmentation.
-
-        The median over rounds for the first `images` images, scaled to all.
-        """
-        config = self._at_rest()
-        learn, validate = split_validation(dataset.load(config.data.dataset, "train", data_dir), config)
-        training = Training(config, learn.head(images), validate.head(0))
-        training.algorithm.network.parameters[:] = self.network.parameters
-        for _ in range(1 + rounds):
-            training.run_epoch(Progress(), {"set": False})
-            training.close_epoch()
-        seconds = np.median([row["seconds"] for row in training.history[1:]])
-        return float(seconds) * len(learn.labels) / len(training.data.labels)
-
-    def step(self):
-        """A function that makes one whole training step."""
-        config, steps = self._at_rest(batch=len(self.labels)), 1000
-        algorithm = ALGORITHMS["ds4nn"](
-            config,
-            np.random.default_rng(0),
-            steps,
-            lambda network: Optimiser(config.optimiser, network, steps, config.training.epochs),
-        )
-        algorithm.network.parameters[:] = self.network.parameters
-        return lambda: algorithm.learn(self.images, self.labels)
 
 
 @contextmanager

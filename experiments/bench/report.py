@@ -125,16 +125,93 @@ def scaling(rows: list[dict]) -> list[str]:
     return section("Scaling", text) + table(head, cells)
 
 
+# ours over the ReLU network: (network, weights) -> training, inference
+TARGETS = {
+    ("mnist-plus", "trained"): {"training": 3.0, "inference": 5.0},
+    ("mnist-plus", "initial"): {"training": 1.8, "inference": 5.0},
+    ("fashion-plus", "trained"): {"training": 2.0, "inference": 4.0},
+    ("fashion-plus", "initial"): {"training": 1.3, "inference": 4.0},
+}
+
+
+def verdict(ratio: float, target: float | None) -> str:
+    """What a ratio ours / theirs says, of losses as plainly as of wins. target : None where there is none"""
+    said = "ours is faster" if ratio > 1 else "ours is slower"
+    if target is None:
+        return said
+    return f"{said}; target {target:g}: {'reached' if ratio >= target else 'missed'}"
+
+
+def instead(rows: list[dict]) -> list[str]:
+    versions = [f"{name} {version}" for name, version in rows[0]["versions"].items()]
+    text = (
+        "Training (forward, backward, optimiser) and inference (decisions) from pixels, without augmentation, on all "
+        "cores. Each contender in a process of its own, at the fastest of the batches and variants that were tried, "
+        "the slow ones at no batch that takes more than some seconds. Memory is the peak of a process that does this "
+        "alone, and its peak before the first batch. The ratio is ours over theirs: below 1 ours is slower. The ReLU "
+        "network and that of snnTorch keep their own initial weights. Medians of "
+        f"{rows[0]['rounds']} rounds in turn; {', '.join(versions) or 'no other package'}."
+    )
+    head = ["network", "weights", "work", "contender", "images/s", "batch", "variant", "peak memory (MB)"]
+    head += ["before the first batch (MB)", "ours / theirs", "verdict"]
+    cells, left_out = [], []
+    for row in rows:
+        named = [row["network"], row["weights"]]
+        for task in ("training", "inference"):
+            for name, of_tasks in row["contenders"].items():
+                target = TARGETS[tuple(named)][task] if name == "ReLU in PyTorch" else None
+                cells.append([*named, task, name, *contender(of_tasks[task], name != "ours", target)])
+        left_out += [f"Left out of {', '.join(named)}: {name}, {line}" for name, line in row["left_out"].items()]
+    lines = section("What one would use instead", text) + table(head, cells)
+    return lines + [part for line in left_out for part in (line, "")]
+
+
+def contender(found: dict, compared: bool, target: float | None) -> list[str]:
+    """The cells of a contender for a task."""
+    cells = [f"{found['images_per_second']:,.4g}", found["batch"], found["variant"] or "-"]
+    cells += [f"{found[key]:,.0f}" for key in ("peak_mb", "ready_mb")]
+    if not compared or found["ratio"] is None:
+        return [*cells, "-", "-"]
+    return [*cells, f"{found['ratio']:.3g}", verdict(found["ratio"], target)]
+
+
+def memory(rows: list[dict]) -> list[str]:
+    names = list(dict.fromkeys(name for row in rows for name in row["memory"]))
+    text = (
+        f"Training steps of trained `{rows[0]['network']}`, each in a process of its own: peak memory above the peak "
+        "before the first batch, MB. T_max varies, or the batch at the experiment's own T_max."
+    )
+    cells = []
+    for row in rows:
+        above = [row["memory"].get(name) for name in names]
+        peaks = [f"{peak['peak_mb'] - peak['ready_mb']:,.0f}" if peak else "ended" for peak in above]
+        cells.append([row["varied"], row["value"], row["batch"], *peaks])
+    return section("Memory", text) + table(["varied", "value", "batch", *names], cells)
+
+
+SECTIONS = {  # of bench.json, in the order of the report
+    "speed": lambda result: [*speed(result["speed"]), *layers(result["speed"])],
+    "engines": lambda result: engines(result["engines"]),
+    "peers": lambda result: peers(result["peers"], result["peer_batch"]),
+    "online": lambda result: online(result["online"]),
+    "systems": lambda result: systems(result["systems"]),
+    "threads": lambda result: threads(result["threads"]),
+    "waiting": lambda result: waiting(result["waiting"]),
+    "scaling": lambda result: scaling(result["scaling"]),
+    "instead": lambda result: instead(result["instead"]),
+    "memory": lambda result: memory(result["memory"]),
+}
+
+
 def markdown(result: dict) -> str:
-    """The whole report. result : as in bench.json"""
+    """The report of the sections that were measured. result : as in bench.json"""
     e = result["environment"]
     made = (
         f"{e['cpu']}, {e['cores']} cores; Python {e['versions']['python']}, NumPy {e['versions']['numpy']}, Numba "
-        f"{e['versions']['numba']}; revision {e['revision']}. One thread except where threads vary, batches of "
-        f"{result['batch']} test images, medians. Written by `make bench`."
+        f"{e['versions']['numba']}; revision {e['revision']}. One thread except where threads vary or it says all "
+        f"cores, batches of {result['batch']} test images where it names no other, medians. Written by `make bench`."
     )
-    lines = ["# Benchmark", "", made, "", *speed(result["speed"]), *layers(result["speed"])]
-    lines += [*engines(result["engines"]), *peers(result["peers"], result["peer_batch"]), *online(result["online"])]
-    lines += systems(result["systems"])
-    lines += [*threads(result["threads"]), *waiting(result["waiting"]), *scaling(result["scaling"])]
+    lines = ["# Benchmark", "", made, ""]
+    for name, write in SECTIONS.items():
+        lines += write(result) if name in result else []
     return "\n".join([*lines, f"Peak memory of this process: {result['peak_memory_mb']:.0f} MB.", ""])

@@ -2,7 +2,8 @@
 
 import numba
 import numpy as np
-from measure import BATCH, Work, median_seconds, threads
+from measure import median_seconds, threads
+from work import BATCH, Work
 
 from s4nn_ref.losses.first_spike import Loss
 from s4nn_ref.network import Network, Settings

@@ -3,7 +3,8 @@
 import os
 
 import numpy as np
-from measure import BATCH, ROOT, median_seconds, threads
+from measure import median_seconds, threads
+from work import BATCH, ROOT
 
 from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.app.storage import read_weights

@@ -7,11 +7,10 @@ measure in turn. All of them, and the busy ones, share two cores.
 import os
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
-
-from s4nn_ref.errors import InputError
+from workers import answer, worker
 
 NETWORK = "mnist-plus"
 CORES, BUSY = 2, 3
@@ -25,29 +24,13 @@ def _share_cores() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
 
 
-@contextmanager
 def _worker(policy: str, data_dir):
-    """A process that measures under a policy. Yields a function: number of threads -> seconds per image."""
+    """A process that measures under a policy: number of threads -> seconds per image."""
     environment = {**os.environ, "NUMBA_NUM_THREADS": str(CORES)}
     environment.pop("GOMP_SPINCOUNT", None)
     if POLICIES[policy] is not None:
         environment["GOMP_SPINCOUNT"] = POLICIES[policy]
-    command = [sys.executable, __file__, "measure", *([str(data_dir)] if data_dir else [])]
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def seconds(n_threads: int) -> float:
-        with suppress(BrokenPipeError):
-            print(n_threads, file=process.stdin, flush=True)
-        answer = process.stdout.readline()
-        if not answer:
-            raise InputError(f"the process that measures {policy} threads has ended; above it says why")
-        return float(answer)
-
-    with process:
-        try:
-            yield seconds
-        finally:
-            process.kill()
+    return worker([__file__, "measure", *([str(data_dir)] if data_dir else [])], f"{policy} threads", environment)
 
 
 @contextmanager
@@ -84,13 +67,17 @@ def waiting(rounds: int, data_dir) -> list[dict]:
 
 
 def _measure(data_dir) -> None:
-    """Answer every number of threads on stdin with seconds per image on stdout."""
-    from measure import Work, median_seconds, threads
+    """Answer every number of threads with seconds per image."""
+    from measure import median_seconds, threads
+    from work import Work
 
     work = Work(NETWORK, "trained", data_dir)
-    for line in sys.stdin:
-        with threads(int(line)):
-            print(median_seconds(work.both, 1, SECONDS) / len(work.labels), flush=True)
+
+    def seconds(n_threads: int) -> float:
+        with threads(n_threads):
+            return median_seconds(work.both, 1, SECONDS) / len(work.labels)
+
+    answer(seconds)
 
 
 def _work(parent: int) -> None:

@@ -1,1 +1,1 @@
-"""Other implementations of the same network and learning rule, which experiments/bench compares with ours."""
+"""What experiments/bench compares with ours: the same network and learning rule done otherwise, and other networks."""

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from s4nn_ref.network import Outputs
+
 
 class ClockDriven:
     """The network of an s4nn_ref.network.Network, with its weights."""
@@ -131,3 +133,39 @@ class ClockDriven:
                 back = back[:, :, top : top + geometry.height, left : left + geometry.width]
                 delta += torch.where((pre["t_peak"] <= t) & (pre["t_peak"] >= 0), back, 0.0)
         return delta, total
+
+
+class Learner:
+    """Training and decisions of a clock-driven network: our output error, PyTorch's Adam.
+
+    network, config : of s4nn_ref, an experiment of DS4NN   eta : learning rate of each weighted layer
+    """
+
+    def __init__(self, network, config, eta):
+        self.peer, self.config = ClockDriven(network), config
+        layers = [{"params": [w], "lr": rate} for w, rate in zip(self.peer.w, eta, strict=True)]
+        self.optimiser = torch.optim.Adam(layers)
+
+    def forward(self, images):
+        """States of all layers, and what the outputs did. images : uint8 (B, H, W, C)"""
+        network = self.peer.network
+        states = self.peer.forward(network.encode(images, self.config.data.encoding))
+        last, t_pre = states[-1], states[-2]["t"].permute(0, 2, 3, 1).flatten(1)
+        t_out, v_peak, v_end = (last[name].flatten(1).numpy() for name in ("t", "v_peak", "v"))
+        w = self.peer.w[-1].permute(2, 3, 1, 0).flatten(0, 2).contiguous()
+        threshold = network.output_threshold()
+        t_pre = t_pre.to(torch.int16).contiguous().numpy()
+        return states, Outputs(t_out, v_peak, v_end, v_end, self.peer.t_max, threshold, t_pre, w.numpy())
+
+    def learn(self, images, labels) -> float:
+        """One update along the mean gradient of a batch; returns its mean cost. labels : int (B,)"""
+        states, outputs = self.forward(images)
+        cost, error = self.config.learning.loss.error(outputs, labels)
+        for w, gradient in zip(self.peer.w, self.peer.backward(states, error), strict=True):
+            w.grad = gradient / len(labels)
+        self.optimiser.step()
+        return float(cost.mean())
+
+    def decide(self, images):
+        """Class of each image, (B,)."""
+        return self.forward(images)[1].decisions()
