@@ -20,7 +20,7 @@ help:
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
 	@echo "make systems        train S4NN, BS4NN (MNIST and Fashion-MNIST), Comsa, ReL-PSP, STiDi-BP (MNIST), three hours"
 	@echo "make s4nn-authors   make the weights again that S4NN's authors published, and compare every bit"
-	@echo "make bench          measure the kernels, about 6 minutes; run it with nothing beside it"
+	@echo "make bench          measure the kernels and others, about half an hour; run it with nothing beside it"
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
 	@echo "make tables         write the tables from the shipped records"
 	@echo "make results        read the numbers of README and docs/ from the shipped records, and write them there"

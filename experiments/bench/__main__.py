@@ -5,6 +5,7 @@
 Everything is measured in turn in one process, or in processes that take turns; results are medians. Numbers that are
 compared are measured within seconds of each other, because shared machines drift. Writes bench.json and bench.md.
 PyTorch and snnTorch are compared where they are installed: pip install torch snntorch. Run nothing else at the time.
+Ctrl-C prints what was measured so far, and writes nothing.
 """
 
 import argparse
@@ -72,18 +73,21 @@ def main(argv=None) -> int:
     rounds, plan = (1, instead.QUICK) if args.quick else (5, instead.Plan())
     steps = [step for step in steps_of(rounds, plan, args.data) if args.only in (None, step[0])]
     result = {"environment": environment(), "rounds": rounds, "batch": BATCH, "peer_batch": PEER_BATCH}
+    ended = ""
     try:
         for i, (section, what, measure) in enumerate(steps):
             print(f"{i + 1} of {len(steps)}: {section}, {what}", file=sys.stderr, flush=True)
             result.setdefault(section, []).extend(measure())
-    except InputError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    except (InputError, KeyboardInterrupt) as error:
+        ended = str(error) or "interrupted"
     result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(markdown(result))
+    if ended:
+        print(f"bench: {ended}; what was measured before is above, nothing was written", file=sys.stderr)
+        return 130 if ended == "interrupted" else 2
     if args.out:
         write_json(args.out / "bench.json", result)
         write_atomically(args.out / "bench.md", markdown(result).encode())
-    print(markdown(result))
     return 0
 
 
