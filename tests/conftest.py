@@ -11,6 +11,7 @@ from pathlib import Path
 os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, os.cpu_count() or 1)))
 os.environ.setdefault("GOMP_SPINCOUNT", "0")  # as the command line does: threads that wait sleep
 
+import numba
 import numpy as np
 import pytest
 
@@ -167,6 +168,13 @@ def finished(tmp_path_factory, glyphs_100):
 def run_dir(finished, tmp_path):
     """A finished run, which may be damaged."""
     return shutil.copytree(finished, tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def as_many_threads_afterwards():
+    """A test may set the number of threads, as `s4nn --threads` does: the next one has all of them again."""
+    yield
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
 
 
 @pytest.fixture
