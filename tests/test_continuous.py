@@ -406,6 +406,9 @@ def test_a_temperature_is_part_of_the_cost(algorithm, structure):
         return learner.backward(XOR, labels)[0].sum(), learner.grad[-1].sum(axis=0)
 
     (cost, slope), rows = cost_and_slope(), learner.network.rows[-1]
+    t_out = learner.forward(XOR)[1].t_out
+    assert cost == pytest.approx(cross_entropy(t_out / 0.3, labels)[1].sum())
+    assert cost != pytest.approx(cross_entropy(t_out, labels)[1].sum())
     assert abs(slope).max() > 0.01
     for place in zip(*np.unravel_index(np.argsort(abs(slope), axis=None)[-4:], slope.shape), strict=True):
         rows[place] += 1e-7

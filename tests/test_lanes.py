@@ -67,7 +67,7 @@ def test_without_a_compiler_lanes_are_arrays():
     np.testing.assert_allclose(np.array(eval(text.stdout)), out, rtol=1e-14, atol=0)
 
 
-def test_numbers_beside_lanes_stand_for_all_of_them():
+def test_lanes_of_two_widths_do_not_mix():
     with pytest.raises(numba.TypingError):
         numba.njit(lambda a: lanes.load(a, 0, 0) + lanes.reals(a, 0, 0))(np.zeros((1, 64)))
 

@@ -63,7 +63,7 @@ def _learn(t_in, labels, v_th, gamma, t_max, eta, eta_factor, w, factor, a, reco
 
 def of_few_bits(factor: float, v_th: float, inputs: int, dtype) -> float:
     """A factor so close to this one that a neuron fires after the same sums of signs, and of so few bits that sums over
-    all inputs, multiples of it, are exact: equal potentials are equal whatever the order of the spikes.
+    all inputs, multiples of it, are exact: equal potentials are equal whatever the order of the spikes (D26).
 
     factor : above 0   v_th : potential units   inputs : of a neuron   dtype : of the network's weights
     """

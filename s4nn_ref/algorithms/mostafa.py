@@ -38,7 +38,7 @@ class Algorithm(ContinuousAlgorithm):
         check_continuous("mostafa", config, "binary")
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """See BatchAlgorithm; delays are drawn anew in each update, from its number and the seed."""
+        """See BatchAlgorithm; delays are drawn anew in each update, from its number and the seed (D37)."""
         z, noise = super().encode(images), self.config.learning.noise
         if noise == 0.0:
             return z
