@@ -18,7 +18,7 @@ help:
 	@echo "make mnist-literal  the paper's printed settings"
 	@echo "make ladder         train the steps from the printed rule to the printed numbers, three seeds each, about three hours"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
-	@echo "make systems        train S4NN, BS4NN, ReL-PSP (both data sets), Mostafa, Comsa, STiDi-BP (MNIST), three hours"
+	@echo "make systems        train S4NN, BS4NN, ReL-PSP, Mostafa, Comsa and STiDi-BP, three hours"
 	@echo "make s4nn-authors   make the weights again that S4NN's authors published, and compare every bit"
 	@echo "make bench          measure the kernels and others, about half an hour; run it with nothing beside it"
 	@echo "make figures        draw the figures from the shipped records; RECORD=runs/NAME/seedN: of that run"
@@ -80,6 +80,7 @@ systems: .venv/installed
 	$(call TRAIN,comsa)
 	$(call TRAIN,relpsp)
 	$(call TRAIN,relpsp-fashion)
+	$(call TRAIN,relpsp-conv)
 	$(call TRAIN,stidi)
 
 s4nn-authors: .venv/installed

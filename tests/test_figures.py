@@ -616,7 +616,7 @@ def test_numbers_are_read_in_every_form():
     bench = json.loads((FIGURES.parent / "results" / "bench" / "bench.json").read_text())
     (row,) = [row for row in bench["online"] if row["experiment"] == "bs4nn"]
     assert values["bench online/bs4nn/ratio times"] == f"{row['ratio']:.0f}"
-    assert values["bench online/bs4nn/transcription : online/bs4nn/ours times"] == f"{row['ratio']:.0f}"
+    assert values["bench online/bs4nn/reference : online/bs4nn/ours times"] == f"{row['ratio']:.0f}"
     assert values["log 2026-11-27-table3 87.4"] == "87.4"
 
 
