@@ -59,35 +59,41 @@ def learn_in_parts(algorithm, images):
 STRUCTURES = ["784-40-10", "784-30-20-10", "784-70-10"]  # 70: more than the lanes
 
 
+@pytest.mark.parametrize("balance", [False, True])
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_s4nn_updates_equal_the_reference(images, structure):
+def test_s4nn_updates_equal_the_reference(images, structure, balance):
     # a decay that shows: the authors' 1e-6 would vanish in 200 updates
-    config = experiment("s4nn", structure, learning={"weight_decay": 1e-3})
+    config = experiment("s4nn", structure, learning={"weight_decay": 1e-3, "balance": balance})
     ours = learner(config)
     weights = weights_of(ours)
     start = [w.copy() for w in weights]
     fired = [np.zeros(len(w)) for w in weights]
     for image, label in zip(*images, strict=True):
-        times = s4nn.update(s4nn.encode(image.ravel().astype(int)), label, weights, [0.2] * 3, [1e-3] * 3, 3, 256)
+        t_in = s4nn.encode(image.ravel().astype(int))
+        times = s4nn.update(t_in, label, weights, ([0.2] * 3, [1e-3] * 3), 3, 256, balance)
         for count, t_post in zip(fired, times[1:], strict=True):
             count += t_post < 256
     learn_in_parts(ours, images)
     assert_equal_weights(ours, weights)
     for count, expected in zip(ours.fired, fired, strict=False):
         np.testing.assert_array_equal(count, expected)
-        assert 0 < count.sum() < UPDATES * count.size  # some fire, some stay silent
+    count = np.concatenate(ours.fired)
+    assert 0 < count.sum() < UPDATES * count.size  # some fire, some stay silent
     assert all(np.abs(w - before).max() > 1 for w, before in zip(weights, start, strict=True))
 
 
+@pytest.mark.parametrize(("decay", "balance"), [(0.0, False), (1e-3, True)])
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_bs4nn_updates_equal_the_reference(images, structure):
-    ours = learner(experiment("bs4nn", structure, learning={"factor": 12}))
+def test_bs4nn_updates_equal_the_reference(images, structure, decay, balance):
+    keys = {"factor": 12, "weight_decay": decay, "balance": balance}
+    ours = learner(experiment("bs4nn", structure, learning=keys))
     for w in ours.w:
         w -= 1.0  # signs of both kinds
     weights, factor = weights_of(ours), ours.factor.copy()
     start, silent = [w.copy() for w in weights], 0
     for image, label in zip(*images, strict=True):
-        times = bs4nn.update(bs4nn.encode(image.ravel().astype(int)), label, weights, factor, [0.2] * 3, 0.01, 1, 256)
+        t_in, rates = bs4nn.encode(image.ravel().astype(int)), ([0.2] * 3, [decay] * 3, 0.01)
+        times = bs4nn.update(t_in, label, weights, factor, rates, 1, 256, balance)
         silent += times[-1].min() == 256
     assert silent < UPDATES / 2
     learn_in_parts(ours, images)
@@ -112,7 +118,8 @@ def test_the_learning_rate_falls_by_its_schedule(images, keys, rates):
     weights = weights_of(ours)
     for rate in rates:  # one call of `learn` an epoch
         for image, label in zip(*few, strict=True):
-            s4nn.update(s4nn.encode(image.ravel().astype(int)), label, weights, [0.2 * rate] * 2, [1e-3] * 2, 3, 256)
+            t_in = s4nn.encode(image.ravel().astype(int))
+            s4nn.update(t_in, label, weights, ([0.2 * rate] * 2, [1e-3] * 2), 3, 256)
         ours.learn(*few)
     assert_equal_weights(ours, weights)
 

@@ -177,7 +177,7 @@ COSINE = {"optimiser": {"schedule": "cosine"}}
         (online("s4nn"), "learning.noise", 'learning.algorithm = "mostafa"'),
         (online("s4nn"), "learning.latency_penalty", 'learning.loss = "first-spike"'),
         (online("bs4nn"), "learning.reinitialise", 'learning.algorithm = "s4nn"'),
-        (online("bs4nn"), "learning.weight_decay", 'learning.algorithm = "s4nn"'),
+        (online("bs4nn"), "learning.draws", 'learning.algorithm = "s4nn"'),
         (online("bs4nn"), "learning.normalise", 'learning.algorithm = "ds4nn"'),
         # another rule
         (minimal(**SGD), "optimiser.beta1", 'optimiser.rule = "adam"'),
@@ -222,7 +222,8 @@ def test_an_optimiser_beside_an_algorithm_that_has_its_own_update_is_refused(alg
         (minimal(), {"optimiser": {"decay": 0.5, "decay_every": 1}}),
         (minimal(optimiser={"schedule": "exponential"}), {"optimiser": {"decay": 0.5}}),
         (online("s4nn"), {"learning": {"gamma": 1, "eta": 1, "weight_decay": 0.1, "reinitialise": 0.1}}),
-        (online("bs4nn"), {"learning": {"gamma": 1, "eta": 1, "factor": 1, "eta_factor": 1}}),
+        (online("bs4nn"), {"learning": {"gamma": 1, "eta": 1, "factor": 1, "eta_factor": 1, "weight_decay": 0.1}}),
+        (online("bs4nn"), {"learning": {"balance": True}}),
         (online("bs4nn", learning={"schedule": "step"}), {"learning": {"decay": 0.5, "decay_every": 1}}),
     ],
 )

@@ -145,7 +145,7 @@ def of_bs4nn():
     moved = [with_signs(t_pre, w + d, factor) for d in (0.05, -0.05)]
     show("firing time, weights 0.05 larger, and smaller", [fire(step, of, exceeds)[0] + 1 for of in moved])
     weights, factors = [np.array([w, -w])], np.array([factor])  # a second output, which stays silent
-    bs4nn.update(t_pre, 1, weights, factors, [1.0], 0.01, 1, t_max)
+    bs4nn.update(t_pre, 1, weights, factors, ([1.0], [0.0], 0.01), 1, t_max)
     show("what an update adds to the weights", weights[0] - [w, -w])
     show("and to the factor", factors - factor)
     return {"model": step, "inputs": inputs, "v_th": bs4nn.V_TH, "delay": 1}

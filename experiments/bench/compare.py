@@ -116,10 +116,10 @@ def peer_online(name: str, rounds: int, data_dir) -> dict:
     weights, t_max = [w.T.astype(np.float64) for w in ours.w], config.network.t_max
     t_in = encode(dataset.images, t_max, config.data.encoding).reshape(len(dataset.images), -1).astype(int)
     if config.algorithm == "s4nn":
-        update, keys = s4nn.update, (le.eta, le.weight_decay, le.gamma, t_max)
+        update, keys = s4nn.update, ((le.eta, le.weight_decay), le.gamma, t_max, le.balance)
     else:
         factor = np.full(len(weights), le.factor)
-        update, keys = bs4nn.update, (factor, le.eta, le.eta_factor, le.gamma, t_max)
+        update, keys = bs4nn.update, (factor, (le.eta, le.weight_decay, le.eta_factor), le.gamma, t_max, le.balance)
 
     def rounds_of(n):
         """Slices of n images, one after the other."""

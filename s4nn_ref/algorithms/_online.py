@@ -45,8 +45,24 @@ def check_online(name: str, config, specs) -> None:
     ])  # fmt: skip
 
 
+def check_decay(name: str, config) -> None:
+    """Raise InputError where weights would shrink to nothing with one image."""
+    le = config.learning
+    shrinks = max(eta * decay for eta, decay in zip(le.eta, le.weight_decay, strict=True))
+    require(name, [("learning.weight_decay", shrinks < 1, "a value below 1 / eta")])
+
+
 @kernel
-def judge(b, label, gamma, gamma_silent, t_max, a, record):
+def balance(label, delta):
+    """Make the label's delta as large as those of the others together, with the other sign, where they have any (D46):
+    their times move apart, and not all of them earlier. delta : (M,), changed in place"""
+    others = delta.sum() - delta[label]
+    if others != 0.0:
+        delta[label] = -others
+
+
+@kernel
+def judge(b, label, gamma, gamma_silent, balanced, t_max, a, record):
     """The output layer's delta = (t - t_target) / t_max, into a, and what it did with image b, into record."""
     out, delta = a.states[-1], a.delta[-1]
     t_out = out.t_post[0]
@@ -55,6 +71,8 @@ def judge(b, label, gamma, gamma_silent, t_max, a, record):
         delta[k] = (t_out[k] - delta[k]) / t_max  # Eq. 9
     record.t[b], record.v_peak[b], record.v_end[b] = t_out, out.v_peak[0], out.v_end[0]
     record.cost[b] = 0.5 * (delta**2).sum()  # Eq. 6
+    if balanced:
+        balance(label, delta)
 
 
 def last_times(network: Network, a) -> list[tuple[str, np.ndarray]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, last_times, present_to
+from s4nn_ref.algorithms._online import PRESENTED, check_decay, check_online, judge, last_times, present_to
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.online import activity, causal_delta, causal_update_with_signs, normalise, present
@@ -22,43 +22,47 @@ from s4nn_ref.settings import choice
 
 @dataclass(frozen=True)
 class Settings:
-    """gamma      : margin of the target times, time steps
-    eta        : learning rate of the real-valued weights, one value or one per layer
-    factor     : initial factor of the signs, of every layer
-    eta_factor : its learning rate
+    """gamma        : margin of the target times, time steps
+    balance      : the label's error is made as large as those of the other outputs together (D46)
+    eta          : learning rate of the real-valued weights, one value or one per layer
+    weight_decay : share of eta by which they shrink with every image, one value or one per layer
+    factor       : initial factor of the signs, of every layer
+    eta_factor   : its learning rate
     """
 
     gamma: float = field(default=1.0, metadata={"least": 0})
+    balance: bool = False
     eta: tuple[float, ...] = field(default=(0.1,), metadata={"least": 0, "per_layer": True})
+    weight_decay: tuple[float, ...] = field(default=(0.0,), metadata={"least": 0, "per_layer": True})
     factor: float = field(default=5.0, metadata={"above": 0})
     eta_factor: float = field(default=0.01, metadata={"least": 0})
     schedule: object = choice(SCHEDULES, "constant")
 
 
 @kernel
-def _learn(t_in, labels, v_th, gamma, t_max, eta, eta_factor, w, factor, a, record):
+def _learn(t_in, labels, v_th, gamma, balanced, t_max, eta, eta_factor, decay, w, scale, factor, a, record):
     """Online updates from images in their order.
 
-    t_in : int16 (n, inputs)   labels : (n,)   eta : per layer
-    Changes w, per layer rows (n, M), and factor (layers,); overwrites a and record.
+    t_in : int16 (n, inputs)   labels : (n,)   eta, decay : per layer
+    Changes w, per layer rows (n, M), and scale (layers,): the weights are scale_k w_k; and factor (layers,). Overwrites
+    a and record.
     """
     for b in range(labels.size):
         present(t_in[b], w, True, v_th / factor, t_max, a)
-        judge(b, labels[b], gamma, 0.0, t_max, a, record)  # a silent output layer learns nothing
-        if record.cost[b] == 0.0:
-            continue
-        for k in range(len(w) - 1, -1, -1):
-            t_pre = a.states[k - 1].t_post[0] if k > 0 else a.t_in[0]
-            t_post, delta = a.states[k].t_post, a.delta[k]
-            normalise(delta)
-            causal = np.empty(t_post.shape, w[k].dtype)
-            change = (delta * eta[k]).astype(w[k].dtype).reshape(t_post.shape)
-            causal_update_with_signs(t_pre, t_post, change, w[k], causal)
-            factor[k] += (
-                eta_factor * (delta * causal[0]).sum() / w[k].size
-            )  # -dE/dfactor, of its mean over the synapses
-            if k > 0:
-                causal_delta(t_pre, t_post[0], delta, w[k], a.delta[k - 1])
+        judge(b, labels[b], gamma, 0.0, balanced, t_max, a, record)  # a silent output layer learns nothing
+        if record.cost[b] > 0.0:
+            for k in range(len(w) - 1, -1, -1):
+                t_pre = a.states[k - 1].t_post[0] if k > 0 else a.t_in[0]
+                t_post, delta = a.states[k].t_post, a.delta[k]
+                normalise(delta)
+                causal = np.empty(t_post.shape, w[k].dtype)
+                change = (delta * (eta[k] / scale[k])).astype(w[k].dtype).reshape(t_post.shape)
+                causal_update_with_signs(t_pre, t_post, change, w[k], causal)
+                per_synapse = (delta * causal[0]).sum() / w[k].size
+                factor[k] += eta_factor * per_synapse  # -dE/dfactor, of its mean over the synapses
+                if k > 0:
+                    causal_delta(t_pre, t_post[0], delta, w[k], a.delta[k - 1])  # normalise drops the scale
+        scale *= 1.0 - eta * decay
 
 
 def of_few_bits(factor: float, v_th: float, inputs: int, dtype) -> float:
@@ -98,6 +102,7 @@ class Algorithm:
     @staticmethod
     def check(config, specs) -> None:
         check_online("bs4nn", config, specs)
+        check_decay("bs4nn", config)
 
     @staticmethod
     def presented(config) -> int:
@@ -108,13 +113,16 @@ class Algorithm:
 
         Raises InputError where a factor has become 0 or negative.
         """
-        le = self.config.learning
-        eta = np.array(le.eta) * self.course.next_factor()
+        le, scale = self.config.learning, np.ones(len(self.w))
+        eta, decay = np.array(le.eta) * self.course.next_factor(), np.array(le.weight_decay)
 
         def learn(t_in, labels, v_th, t_max, record):
-            _learn(t_in, labels, v_th, le.gamma, t_max, eta, le.eta_factor, self.w, self.factor, self.activity, record)
+            changed = self.w, scale, self.factor, self.activity, record
+            _learn(t_in, labels, v_th, le.gamma, le.balance, t_max, eta, le.eta_factor, decay, *changed)
 
         result = present_to(learn, self.config, self.network, images, labels)
+        for w, factor in zip(self.w, scale, strict=True):
+            w *= w.dtype.type(factor)
         if self.factor.min() <= 0:
             raise InputError(f"a factor of the signs became {self.factor.min():g}; lower learning.eta_factor")
         return result

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from s4nn_ref.algorithms import require
-from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, last_times, present_to
+from s4nn_ref.algorithms._online import PRESENTED, check_decay, check_online, judge, last_times, present_to
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.online import activity, causal_delta, causal_update, normalise, present
 from s4nn_ref.network import Network
@@ -26,6 +26,7 @@ CLASSES = [4, 1, 0, 7, 9, 2, 3, 5, 8, 6]  # the class of each output neuron in t
 @dataclass(frozen=True)
 class Settings:
     """gamma        : margin of the target times, time steps
+    balance      : the label's error is made as large as those of the other outputs together (D46)
     eta          : learning rate, one value or one per layer
     weight_decay : share of eta by which weights shrink with every image, one value or one per layer
     reinitialise : hidden neurons that fire for a smaller share of an epoch's images are re-initialised
@@ -34,6 +35,7 @@ class Settings:
     """
 
     gamma: float = field(default=3.0, metadata={"least": 0})
+    balance: bool = False
     eta: tuple[float, ...] = field(default=(0.2,), metadata={"least": 0, "per_layer": True})
     weight_decay: tuple[float, ...] = field(default=(0.0,), metadata={"least": 0, "per_layer": True})
     reinitialise: float = field(default=0.0, metadata={"least": 0, "most": 1})
@@ -42,7 +44,7 @@ class Settings:
 
 
 @kernel
-def _learn(t_in, labels, v_th, gamma, t_max, eta, decay, w, scale, fired, a, record):
+def _learn(t_in, labels, v_th, gamma, balanced, t_max, eta, decay, w, scale, fired, a, record):
     """Online updates from images in their order.
 
     t_in : int16 (n, inputs)   labels : (n,)   eta, decay : per layer
@@ -53,7 +55,7 @@ def _learn(t_in, labels, v_th, gamma, t_max, eta, decay, w, scale, fired, a, rec
         present(t_in[b], w, False, v_th / scale, t_max, a)
         for k in range(len(fired)):
             fired[k][:] += a.states[k].t_post[0] < t_max
-        judge(b, labels[b], gamma, gamma, t_max, a, record)
+        judge(b, labels[b], gamma, gamma, balanced, t_max, a, record)
         if record.cost[b] > 0.0:
             for k in range(len(w) - 1, -1, -1):
                 t_pre = a.states[k - 1].t_post[0] if k > 0 else a.t_in[0]
@@ -114,13 +116,9 @@ class Algorithm:
     @staticmethod
     def check(config, specs) -> None:
         check_online("s4nn", config, specs)
-        le = config.learning
-        shrinks = max(eta * decay for eta, decay in zip(le.eta, le.weight_decay, strict=True))
-        ten = le.draws == "ours" or specs[-1].shape_post[2] == len(CLASSES)
-        require("s4nn", [
-            ("learning.weight_decay", shrinks < 1, "a value below 1 / eta"),
-            ("learning.draws", ten, '"ours" where there are other than ten classes'),
-        ])  # fmt: skip
+        check_decay("s4nn", config)
+        ten = config.learning.draws == "ours" or specs[-1].shape_post[2] == len(CLASSES)
+        require("s4nn", [("learning.draws", ten, '"ours" where there are other than ten classes')])
 
     @staticmethod
     def presented(config) -> int:
@@ -132,7 +130,8 @@ class Algorithm:
         eta, decay = np.array(le.eta) * self.course.next_factor(), np.array(le.weight_decay)
 
         def learn(t_in, labels, v_th, t_max, record):
-            _learn(t_in, labels, v_th, le.gamma, t_max, eta, decay, self.w, scale, self.fired, self.activity, record)
+            changed = self.w, scale, self.fired, self.activity, record
+            _learn(t_in, labels, v_th, le.gamma, le.balance, t_max, eta, decay, *changed)
 
         result = present_to(learn, self.config, self.network, images, labels)
         for w, factor in zip(self.w, scale, strict=True):

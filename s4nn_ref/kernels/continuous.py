@@ -20,6 +20,7 @@ from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.lanes import REALS, bits, lane, lowest, real, reals, store, total, where
 from s4nn_ref.kernels.spikes import inputs_of_positions
 
+SPIKES = ((0.0, 1.0),)  # the inputs of a layer without their echoes
 _SLACK = 1e-9  # of the threshold: what `may_fire` may miss by rounding
 
 
@@ -57,8 +58,24 @@ def compiled(model) -> Continuous:
     """
     start, echoes = model.start, model.echoes
     add, crossing, potential = (register_jitable(f) for f in (model.add, model.crossing, model.potential))
-    may_fire, dt_dw, dt_dt = (register_jitable(f) for f in (model.may_fire, model.dt_dw, model.dt_dt))
+    may_fire = register_jitable(model.may_fire)
     fire_at_two, weight_gradient_at_two = two_times.compiled(model)
+
+    def of_spike(derivative):
+        """A derivative with respect to a spike: summed over those of its echoes that are causal."""
+        derivative = register_jitable(derivative)
+
+        @register_jitable
+        def total_of_echoes(sums, t_post, t_pre, w):
+            change = real(0.0)
+            for delay, factor in echoes:
+                t = t_pre + delay
+                change = change + where(t_post >= t, factor * derivative(sums, t_post, t, w), real(0.0))
+            return change
+
+        return total_of_echoes
+
+    dt_dw, dt_dt = of_spike(model.dt_dw), of_spike(model.dt_dt)
 
     @kernel
     def fire_block(inputs, p, w, first, v_th, t_post, sums_post, v_end):
@@ -117,18 +134,17 @@ def compiled(model) -> Continuous:
     def weight_gradient_image(g, t_post, sums_post, t_pre, w, fan, grad):
         if not g.any():
             return
-        inputs = inputs_of_positions(t_pre, math.inf, fan, w.shape[0], echoes)
+        spikes = inputs_of_positions(t_pre, math.inf, fan, w.shape[0], SPIKES)
         for p in range(g.shape[0]):
             for first in range(0, g.shape[1], REALS):
                 t_j, last = causal(g, t_post, p, first)
                 g_j, sums = reals(g, p, first), (reals(sums_post[0], p, first), reals(sums_post[1], p, first))
-                for k in range(inputs.count[p]):
-                    i, row = inputs.event[p, k], inputs.row[p, k]
-                    t = inputs.time[i]
+                for k in range(spikes.count[p]):
+                    row, t = spikes.row[p, k], spikes.time[spikes.event[p, k]]
                     if t > last:
                         break
-                    change = inputs.factor[i] * g_j * dt_dw(sums, t_j, t, reals(w, row, first))
-                    store(grad, row, first, reals(grad, row, first) + where(t_j >= t, change, real(0.0)))
+                    change = g_j * dt_dw(sums, t_j, t, reals(w, row, first))
+                    store(grad, row, first, reals(grad, row, first) + change)
 
     @kernel(parallel=True)
     def weight_gradient(error, t_pre, w, sum_w, fan, grad):
@@ -149,21 +165,19 @@ def compiled(model) -> Continuous:
         delta_pre[:] = 0
         if not g.any():
             return
-        inputs = inputs_of_positions(t_pre, math.inf, fan, w.shape[0], echoes)
-        of_event = np.zeros(inputs.source.size)
+        spikes = inputs_of_positions(t_pre, math.inf, fan, w.shape[0], SPIKES)
+        delta = np.zeros(spikes.source.size)
         for p in range(g.shape[0]):
             for first in range(0, g.shape[1], REALS):
                 t_j, last = causal(g, t_post, p, first)
                 g_j, sums = reals(g, p, first), (reals(sums_post[0], p, first), reals(sums_post[1], p, first))
-                for k in range(inputs.count[p]):
-                    i = inputs.event[p, k]
-                    t = inputs.time[i]
+                for k in range(spikes.count[p]):
+                    i = spikes.event[p, k]
+                    t = spikes.time[i]
                     if t > last:
                         break
-                    delta = g_j * dt_dt(sums, t_j, t, reals(w, inputs.row[p, k], first))
-                    of_event[i] += total(where(t_j >= t, delta, real(0.0)))
-        for i in range(of_event.size):
-            delta_pre[inputs.source[i]] += inputs.factor[i] * of_event[i]
+                    delta[i] += total(g_j * dt_dt(sums, t_j, t, reals(w, spikes.row[p, k], first)))
+        delta_pre[spikes.source] = delta
 
     @kernel(parallel=True)
     def propagate(error, t_pre, w, fan, delta_pre):

@@ -8,9 +8,7 @@ s4nn.py. Black pixels fire last, at 255. NumPy only.
 
 import numpy as np
 
-from .s4nn import present, target_times, unit
-
-V_TH = 100.0  # threshold, potential units
+from .s4nn import V_TH, balanced, present, target_times, unit
 
 
 def encode(intensity, t_max=256, intensity_max=255):
@@ -18,14 +16,18 @@ def encode(intensity, t_max=256, intensity_max=255):
     return np.minimum(intensity_max - intensity, t_max)
 
 
-def update(t_in, label, weights, factor, eta, eta_factor, gamma, t_max):
-    """One online update; weights, a list of (M, n), and factor (layers,) change in place. Returns firing times."""
+def update(t_in, label, weights, factor, rates, gamma, t_max, balance=False):
+    """One online update; weights, a list of (M, n), and factor (layers,) change in place. rates : eta and decay,
+    each per layer, and the rate of the factors. Returns firing times."""
+    eta, decay, eta_factor = rates
     times, _ = present(t_in, [np.sign(w) for w in weights], V_TH / factor, t_max)
     delta = (times[-1] - target_times(times[-1], label, gamma, 0, t_max)) / t_max  # a silent output layer: no error
+    delta = balanced(delta, label) if balance else delta
     for k in reversed(range(len(weights))):
         delta = unit(delta)
         causal = times[k][None, :] < times[k + 1][:, None]
         weights[k] += eta[k] * delta[:, None] * causal  # the derivative of the sign is taken as 1
+        weights[k] -= eta[k] * decay[k] * weights[k]
         factor[k] += (eta_factor * delta[:, None] * causal * np.sign(weights[k])).mean()
         delta = (delta[:, None] * causal * weights[k]).sum(axis=0)
     return times

@@ -8,6 +8,8 @@ ds4nn.py: j postsynaptic, i presynaptic; w (M, n) per layer. One image at a time
 
 import numpy as np
 
+V_TH = 100.0  # threshold, potential units
+
 
 def encode(intensity, t_max=256, intensity_max=255):
     """Bright pixels first; black ones are silent."""
@@ -44,16 +46,25 @@ def target_times(t_out, label, gamma, gamma_silent, t_max):
     return target
 
 
+def balanced(delta, label):
+    """delta with that of the label as large as those of the others together, if they have any (ours, D46)."""
+    others = delta.sum() - delta[label]
+    return np.where((np.arange(len(delta)) == label) & (others != 0), -others, delta)
+
+
 def unit(delta):
     """delta, brought to length 1 unless it is 0."""
     length = np.linalg.norm(delta)
     return delta / length if length != 0 else delta
 
 
-def update(t_in, label, weights, eta, decay, gamma, t_max, v_th=100.0):
-    """One online update; weights, a list of (M, n), change in place. eta, decay : per layer. Returns firing times."""
-    times, _ = present(t_in, weights, [v_th] * len(weights), t_max)
+def update(t_in, label, weights, rates, gamma, t_max, balance=False):
+    """One online update; weights, a list of (M, n), change in place. rates : eta and decay, each per layer. Returns
+    firing times."""
+    eta, decay = rates
+    times, _ = present(t_in, weights, [V_TH] * len(weights), t_max)
     delta = (times[-1] - target_times(times[-1], label, gamma, gamma, t_max)) / t_max  # dE/dt
+    delta = balanced(delta, label) if balance else delta
     for k in reversed(range(len(weights))):
         delta = unit(delta)
         causal = times[k][None, :] < times[k + 1][:, None]  # [t_i < t_j]; every spike is causal for a silent neuron
