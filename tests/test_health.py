@@ -142,7 +142,8 @@ def bs4nn():
 
 
 @pytest.mark.parametrize(
-    ("config", "keys"), [(None, "optimiser.eta, or raise optimiser.weight_decay"), (bs4nn, "learning.eta")]
+    ("config", "keys"),
+    [(None, "optimiser.eta, or raise optimiser.weight_decay"), (bs4nn, "learning.eta, or raise learning.weight_decay")],
 )
 def test_advice_names_keys_that_there_are(config, keys):
     grown = [look(0.9), look(0.9), look(0.5, activity=300), look(0.5, activity=400)]
