@@ -33,7 +33,8 @@ def record_of(n: int, network: Network) -> Record:
 
 def check_online(name: str, config, specs) -> None:
     """Raise InputError on an experiment that does not learn online in dense layers with the authors' conventions."""
-    n = config.network
+    n, le = config.network, config.learning
+    shrinks = max(eta * decay for eta, decay in zip(le.eta, le.weight_decay, strict=True))
     require(name, [
         ("network.exceeds", n.exceeds, "true"),
         ("network.delay", n.delay == 1, "1"),
@@ -42,14 +43,8 @@ def check_online(name: str, config, specs) -> None:
         ("network.collapse", n.collapse == (1.0, 1.0, 1.0), "[1, 1, 1], a constant threshold"),
         ("network.engine", n.engine == "fast", '"fast"'),
         ("training.batch", config.training.batch == 1, "1"),
+        ("learning.weight_decay", shrinks < 1, "a value below 1 / eta"),
     ])  # fmt: skip
-
-
-def check_decay(name: str, config) -> None:
-    """Raise InputError where weights would shrink to nothing with one image."""
-    le = config.learning
-    shrinks = max(eta * decay for eta, decay in zip(le.eta, le.weight_decay, strict=True))
-    require(name, [("learning.weight_decay", shrinks < 1, "a value below 1 / eta")])
 
 
 @kernel

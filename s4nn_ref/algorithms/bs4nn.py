@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from s4nn_ref.algorithms._online import PRESENTED, check_decay, check_online, judge, last_times, present_to
+from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, last_times, present_to
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.online import activity, causal_delta, causal_update_with_signs, normalise, present
@@ -102,7 +102,6 @@ class Algorithm:
     @staticmethod
     def check(config, specs) -> None:
         check_online("bs4nn", config, specs)
-        check_decay("bs4nn", config)
 
     @staticmethod
     def presented(config) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from s4nn_ref.algorithms import require
-from s4nn_ref.algorithms._online import PRESENTED, check_decay, check_online, judge, last_times, present_to
+from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, last_times, present_to
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.online import activity, causal_delta, causal_update, normalise, present
 from s4nn_ref.network import Network
@@ -116,7 +116,6 @@ class Algorithm:
     @staticmethod
     def check(config, specs) -> None:
         check_online("s4nn", config, specs)
-        check_decay("s4nn", config)
         ten = config.learning.draws == "ours" or specs[-1].shape_post[2] == len(CLASSES)
         require("s4nn", [("learning.draws", ten, '"ours" where there are other than ten classes')])
 
