@@ -12,6 +12,7 @@ from pathlib import Path
 from common import BLACK, BLUE, GREEN, ORANGE, OUT, PAGE, PINK, RED, ROOT, SKY, attempt, save
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 from tables import BASELINES, DATASETS, EXPERIMENTS, records_of
 
 from s4nn_ref.app.paper import PAPER
@@ -30,15 +31,35 @@ def points(dataset: str, results: Path) -> dict[str, list[dict]]:
     return {name: records for name in names if (records := records_of(name, results))}
 
 
-def named(axes, name: str, x: float, y: float, others: list[float]) -> None:
-    """Write a name beside a point: on its left where another one is near on the right. others : their x"""
-    left = any(1 < other / x < 2.5 for other in others)
-    place, side = ((-6, -3), "right") if left else ((6, -3), "left")
-    axes.annotate(name, (x, y), place, textcoords="offset points", va="top", ha=side, fontsize=7)
+# of a name: distance from its point, and its sides that lie there
+PLACES = [
+    ((6, -3), "left", "top"), ((-6, -3), "right", "top"), ((6, 3), "left", "bottom"), ((-6, 3), "right", "bottom"),
+    ((0, 6), "center", "bottom"), ((0, -6), "center", "top"),
+]  # fmt: skip
 
 
-def panel(axes, found: dict[str, list[dict]], quoted: dict) -> None:
-    """One data set. found : as `points`   quoted : what the paper says of its own network"""
+def write_names(axes, means: dict[str, tuple[float, float]]) -> None:
+    """Write each name beside its point, at the first place where it meets no mark and no other name, inside the panel.
+    The layout must be done."""
+    taken = [Bbox.from_bounds(*(axes.transData.transform(at) - 7), 14, 14) for at in means.values()]  # pixels
+    panel = axes.get_window_extent()
+    for name, at in means.items():
+        for place, side, height in PLACES:
+            text = axes.annotate(name, at, place, textcoords="offset points", va=height, ha=side, fontsize=7)
+            box = text.get_window_extent()
+            inside = panel.x0 <= box.x0 and box.x1 <= panel.x1 and panel.y0 <= box.y0 and box.y1 <= panel.y1
+            if inside and not any(box.overlaps(other) for other in taken):
+                break
+            if place != PLACES[-1][0]:
+                text.remove()
+        taken.append(box)
+
+
+def panel(axes, found: dict[str, list[dict]], quoted: dict) -> dict[str, tuple[float, float]]:
+    """One data set; returns what is to be named, and where.
+
+    found : as `points`   quoted : what the paper says of its own network
+    """
     means = {}
     for name, records in found.items():
         tests = [record["selected"]["test"] for record in records]
@@ -48,11 +69,8 @@ def panel(axes, found: dict[str, list[dict]], quoted: dict) -> None:
         axes.plot(spikes, accuracy, mark, color=color, ms=3, alpha=0.5, mew=0)
         means[name] = sum(spikes) / len(spikes), sum(accuracy) / len(accuracy)
         axes.plot(*means[name], mark, color=color, ms=7)
-    for name, (x, y) in means.items():
-        named(axes, name, x, y, [other for other, high in means.values() if abs(high - y) < 0.4])
-    x, y = quoted["mrn"], 100 * quoted["test"]
-    axes.plot(x, y, "*", color=BLACK, ms=10)
-    axes.annotate("the paper", (x, y), (0, 6), textcoords="offset points", ha="center", fontsize=7)
+    means = {"the paper": (quoted["mrn"], 100 * quoted["test"]), **means}
+    axes.plot(*means["the paper"], "*", color=BLACK, ms=10)
     axes.set(xscale="log", xlabel="spikes until the decision, mean over test images")
     left, right = axes.get_xlim()
     axes.set_xlim(left / 1.8, right * 1.8)  # room for names
@@ -61,17 +79,22 @@ def panel(axes, found: dict[str, list[dict]], quoted: dict) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid()
+    return means
 
 
 def draw(results: Path) -> Figure:
     """Both data sets. Raises InputError where one has no record."""
     figure = Figure(figsize=(PAGE, 3.4), layout="constrained")
+    means = []
     for axes, dataset in zip(figure.subplots(1, 2), DATASETS, strict=True):
         if not (found := points(dataset, results)):
             raise InputError(f"no records of {DATASETS[dataset]} in {results}; make them with: make systems")
-        panel(axes, found, PAPER["ds4nn", "fashion-mnist" if dataset == "fashion" else dataset])
+        means.append(panel(axes, found, PAPER["ds4nn", "fashion-mnist" if dataset == "fashion" else dataset]))
         axes.set_title(DATASETS[dataset])
     figure.axes[0].set_ylabel("test accuracy, strict (%)")
+    figure.draw_without_rendering()
+    for axes, names in zip(figure.axes, means, strict=True):
+        write_names(axes, names)
     return figure
 
 

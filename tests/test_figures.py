@@ -660,7 +660,7 @@ def test_records_older_than_the_baselines_are_of_ds4nn():
 
 
 def test_the_figure_of_systems_shows_every_record(tmp_path, capsys):
-    """A point for each seed and a mark for each mean, named; no name lies outside its panel."""
+    """A point for each seed and a mark for each mean, named; no name lies outside its panel or on another."""
     systems = import_module("systems")
     figure = systems.draw(FIGURES.parent / "results")
     figure.draw_without_rendering()
@@ -669,7 +669,8 @@ def test_the_figure_of_systems_shows_every_record(tmp_path, capsys):
         assert {text.get_text() for text in axes.texts} == {*found, "the paper"}
         seeds = sorted(len(line.get_xdata()) for line in axes.lines)
         assert seeds == sorted([1] * (len(found) + 1) + [len(records) for records in found.values()])
-        for text in axes.texts:
-            assert axes.bbox.x0 <= text.get_window_extent().x0
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+        assert not any(box.overlaps(other) for box, other in itertools.combinations(boxes, 2))
     assert systems.main(["--results", str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "make systems" in capsys.readouterr().err
