@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from drawn import has_both
 
+from s4nn_ref.algorithms import ALGORITHMS
+from s4nn_ref.config import config_of_dict
 from s4nn_ref.losses.cross_entropy import cross_entropy
 from s4nn_ref.losses.first_spike import Loss
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.neurons import alpha, exponential, linear
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+sys.path.insert(0, str(EXPERIMENTS))
 
 
 @pytest.fixture
@@ -97,5 +100,40 @@ def test_closed_form_pytorch(neuron, structure, low):
     assert all(np.isfinite(state.t_post).any() for state in states)
     for theirs, ours in zip(peer.gradients(t_in, labels, 0.3), grad, strict=True):
         expected = ours.sum(axis=0)
+        got = theirs.transpose(1, 2, 3, 0).reshape(expected.shape)
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-8 * abs(expected).max())
+
+
+@pytest.mark.parametrize(("structure", "n_layers"), [("6C3-P2-12-5", 3), ("64-20-5", 2)])
+def test_closed_form_pytorch_with_targets_of_every_layer(structure, n_layers):
+    pytest.importorskip("torch", reason="PyTorch is not installed: the closed-form peer is skipped")
+    sys.path.insert(0, str(EXPERIMENTS / "bench"))
+    from peers.closed_form import ClosedForm
+    from systems import learning_step
+
+    config = config_of_dict({
+        "network": {
+            "structure": structure, "input_shape": [8, 8, 1], "t_max": 64, "v_th": 1.0, "precision": "float64",
+            "init": [[0, 1]] * n_layers,
+        },
+        "learning": {"algorithm": "stidi", "gamma": 20, "beta": 200},
+        "optimiser": {"eta": 1e-3},
+    })  # fmt: skip
+    rng = np.random.default_rng(4)
+    learner = ALGORITHMS["stidi"](config, rng, 1, lambda network: None)
+    for layer in learner.network.layers:
+        if layer.weighted:
+            layer.rows[...] = rng.uniform(-0.3, 0.5, layer.rows.shape) * (12 / len(layer.rows)) ** 0.5
+    images, labels = np.maximum(rng.integers(-80, 256, (6, 8, 8, 1)), 0).astype(np.uint8), np.array([0, 1, 2, 3, 4, 0])
+    learner.backward(images, labels)
+    t_in = learner.network.encode(images)
+    peer, states = ClosedForm(learner.network), learner.network.forward(t_in)
+    for theirs, ours in zip(peer.forward(t_in), states, strict=True):
+        t = theirs.detach().permute(0, 2, 3, 1) if theirs.ndim == 4 else theirs.detach()
+        np.testing.assert_allclose(t.reshape(ours.t_post.shape), ours.t_post, rtol=1e-9)
+    assert all(has_both(state.t_post, np.inf) for state in states)
+    for theirs, ours in zip(learning_step(learner, peer)(t_in, labels), learner.grad, strict=True):
+        expected = ours.sum(axis=0)
+        assert expected.any()
         got = theirs.transpose(1, 2, 3, 0).reshape(expected.shape)
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-8 * abs(expected).max())

@@ -11,8 +11,7 @@ from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import read_config
 from s4nn_ref.data.dataset import load
 
-# whose hidden layers learn by exact gradients, as autograd takes them
-SYSTEMS = ("relpsp", "relpsp-fashion", "relpsp-conv", "mostafa", "comsa")
+SYSTEMS = ("relpsp", "relpsp-fashion", "relpsp-conv", "mostafa", "comsa", "stidi")
 THEIR_BATCHES = (1, 4, 16, 64)  # the best of these is theirs
 
 
@@ -26,7 +25,28 @@ def learner_of(name: str):
     return config, learner, "trained" if path.exists() else "initial"
 
 
-def theirs(learner, images, labels, encoding: str, temperature: float, rounds: int) -> dict:
+def learning_step(learner, peer):
+    """What makes all gradients in PyTorch: function of firing times and labels."""
+    if learner.config.algorithm != "stidi":
+        return lambda t_in, labels: peer.gradients(t_in, labels, learner.temperature)
+    import torch
+
+    beta, t_max = learner.config.learning.beta, learner.network.t_max
+
+    def displaced(t_post, delta):
+        t, delta = t_post.clamp(max=t_max), delta.reshape(t_post.shape)
+        return (t - (t - beta * delta).clamp(0.0, t_max)) / t_max
+
+    def step(t_in, labels):
+        def error(t_out):
+            return torch.from_numpy(learner.error(t_out.numpy(), labels)[1]).to(t_out.dtype)
+
+        return peer.local_gradients(t_in, error, displaced)
+
+    return step
+
+
+def theirs(learner, images, labels, encoding: str, rounds: int) -> dict:
     """Seconds per image of PyTorch on all cores, at the batch at which forward and backward together are fastest.
 
     Asserts first that its firing times are ours.
@@ -40,6 +60,7 @@ def theirs(learner, images, labels, encoding: str, temperature: float, rounds: i
     ours = network.forward(network.encode(images[:4], encoding))[-1].t_post
     with torch.no_grad():
         np.testing.assert_allclose(peer.forward(t_in[:4])[-1].reshape(ours.shape), ours, rtol=1e-3)
+    step = learning_step(learner, peer)
     for n in THEIR_BATCHES:
         few = slice(0, n)
 
@@ -48,7 +69,7 @@ def theirs(learner, images, labels, encoding: str, temperature: float, rounds: i
                 peer.forward(t_in[few])
 
         def both(few=few):
-            peer.gradients(t_in[few], labels[few], temperature)
+            step(t_in[few], labels[few])
 
         works = {"forward": forward, "forward_backward": both}
         found[n] = {what: median_seconds(work, rounds) / n for what, work in works.items()}
@@ -69,7 +90,7 @@ def system(name: str, rounds: int, data_dir) -> dict:
             "forward_backward": median_seconds(lambda: learner.backward(images, labels), rounds, 0.2) / BATCH,
         }
     try:
-        peer = theirs(learner, dataset.images, dataset.labels.astype(np.int64), encoding, learner.temperature, rounds)
+        peer = theirs(learner, dataset.images, dataset.labels.astype(np.int64), encoding, rounds)
     except ImportError:
         peer = None
     result = {"system": name, "structure": config.network.structure, "weights": weights, "ours": ours, "theirs": peer}

@@ -10,6 +10,8 @@ import math
 import torch
 from torch.nn import functional
 
+NEVER = 1e4  # of a triangular potential: a crossing beyond it is rounding
+
 
 def linear(s, moment, v_th):
     """ReL-PSP: V = S t - A."""
@@ -41,6 +43,27 @@ class Alpha:
         return torch.where(found, b / a - u / self.decay, math.inf)
 
 
+class Triangular:
+    """STiDi-BP: a triangle is three ramps, each an input of `linear`; V counts as a line from 0 to the threshold, so
+    that dt/dV = -t / v_th."""
+
+    def __init__(self, rise: float, fall: float):
+        self.rise, self.fall = rise, fall
+        self.echoes = ((0.0, 1 / rise), (rise, -1 / rise - 1 / fall), (rise + fall, 1 / fall))
+
+    def dense(self, t_pre, w, v_th):
+        with torch.no_grad():
+            ramps = torch.cat([t_pre + delay for delay, _ in self.echoes], dim=1)
+            t = dense(linear, ramps, torch.cat([factor * w for _, factor in self.echoes]), v_th)
+            t = torch.where(t < NEVER, t, math.inf)
+        fired, known = torch.isfinite(t), torch.where(torch.isfinite(t_pre), t_pre, 2 * NEVER)
+        t = torch.where(fired, t, 0.0)
+        since = t[:, None] - known[..., None]
+        triangle = torch.minimum(since / self.rise, (self.rise + self.fall - since) / self.fall).clamp(min=0.0)
+        v = (w * triangle).sum(dim=1)
+        return torch.where(fired, t - t / v_th * (v - v.detach()), math.inf)
+
+
 def terms(model, t, w):
     """What an input at t with weight w adds to the two sums."""
     if isinstance(model, Alpha):
@@ -60,6 +83,8 @@ def prefixes(model, t_pre, w):
 
 def dense(model, t_pre, w, v_th):
     """Firing times (B, M) of a dense layer. t_pre : (B, n), inf silent   w : (n, M)"""
+    if isinstance(model, Triangular):
+        return model.dense(t_pre, w, v_th)
     t, first, second = prefixes(model, t_pre, w)
     following = torch.cat([t[:, 1:], torch.full_like(t[:, :1], math.inf)], dim=1)
     with torch.no_grad():
@@ -94,29 +119,69 @@ class ClosedForm:
     def __init__(self, network):
         self.network = network
         name = network.neuron.__name__.rpartition(".")[2]
-        self.model = Alpha(network.neuron.K) if name == "alpha" else MODELS[name]
+        if name == "alpha":
+            self.model = Alpha(network.neuron.K)
+        elif name == "triangular":
+            self.model = Triangular(network.neuron.RISE, network.neuron.FALL)
+        else:
+            self.model = MODELS[name]
         self.weights = [torch.from_numpy(w.transpose(3, 1, 2, 0).copy()).requires_grad_() for w in network.w]
+
+    def layers(self):
+        """Of each layer its spec, and its weights or None."""
+        weights = iter(self.weights)
+        return [(spec, None if spec.kind == "pool" else next(weights)) for spec in self.network.specs]
+
+    def fire(self, spec, w, t):
+        """Firing times of a layer from those below it."""
+        v_th = self.network.v_th
+        if spec.kind == "pool":
+            return pooling(t, spec.window)
+        if spec.kind == "conv":
+            return convolution(self.model, t, w.flatten(0, 2), v_th, spec.geometry.kernel_height)
+        if spec.kind == "pulses":
+            return torch.cat([t.flatten(1), w.flatten()[None].expand(len(t), -1)], dim=1)
+        return dense(self.model, t.flatten(1), w.flatten(0, 2), v_th)
 
     def forward(self, t_in):
         """Firing times of all layers, input first, (B, C, H, W) or (B, M). t_in : (B, H, W, C), inf silent"""
-        times, weights, v_th = [torch.from_numpy(t_in).permute(0, 3, 1, 2)], iter(self.weights), self.network.v_th
-        for spec in self.network.specs:
-            t, w = times[-1], None if spec.kind == "pool" else next(weights)
-            if spec.kind == "pool":
-                times.append(pooling(t, spec.window))
-            elif spec.kind == "conv":
-                times.append(convolution(self.model, t, w.flatten(0, 2), v_th, spec.geometry.kernel_height))
-            elif spec.kind == "pulses":
-                times.append(torch.cat([t.flatten(1), w.flatten()[None].expand(len(t), -1)], dim=1))
-            else:
-                times.append(dense(self.model, t.flatten(1), w.flatten(0, 2), v_th))
+        times = [torch.from_numpy(t_in).permute(0, 3, 1, 2)]
+        for spec, w in self.layers():
+            times.append(self.fire(spec, w, times[-1]))
         return times
 
-    def gradients(self, t_in, labels, temperature: float):
-        """Gradients of the summed cross-entropy of a softmax over -t / temperature, (M, K, K, C) as `Network.w`."""
+    def forget_gradients(self):
         for w in self.weights:
             w.grad = None
+
+    def found_gradients(self):
+        """(M, K, K, C) as `Network.w`."""
+        return [w.grad.permute(3, 1, 2, 0).numpy() for w in self.weights]
+
+    def gradients(self, t_in, labels, temperature: float):
+        """Gradients of the summed cross-entropy of a softmax over -t / temperature."""
+        self.forget_gradients()
         t_out = self.forward(t_in)[-1]
         scores = torch.where(torch.isfinite(t_out), -t_out / temperature, -1e30)
         functional.cross_entropy(scores, torch.from_numpy(labels), reduction="sum").backward()
-        return [w.grad.permute(3, 1, 2, 0).numpy() for w in self.weights]
+        return self.found_gradients()
+
+    def local_gradients(self, t_in, error, local):
+        """Gradients where hidden layers have errors of their own: layer by layer, from the output down.
+
+        error : function of the output's firing times -> dE/dt   local : function (t_post, dE/dt) -> what replaces it in
+        a hidden layer; both on tensors
+        """
+        self.forget_gradients()
+        t, steps = torch.from_numpy(t_in).permute(0, 3, 1, 2), []
+        for spec, w in self.layers():
+            below = t.detach().requires_grad_(bool(steps))
+            t = self.fire(spec, w, below)
+            steps.append((spec, below, t))
+        delta = error(t.detach())
+        for spec, below, t in reversed(steps):
+            if spec.kind != "pool" and spec is not steps[-1][0]:
+                delta = local(t.detach(), delta)
+            t.backward(delta)
+            delta = below.grad
+        return self.found_gradients()

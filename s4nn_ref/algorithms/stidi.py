@@ -57,13 +57,19 @@ class Algorithm(ContinuousAlgorithm):
         target = np.clip(t - self.config.learning.beta * delta.reshape(n, -1), 0.0, t_max)
         return ((t - target) / t_max).astype(delta.dtype)
 
+    def error(self, t_out: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Temporal errors of the outputs (B, classes), before and after they are balanced, and whose label is silent,
+        (B,)."""
+        keys, t_max = self.config.learning, self.network.t_max
+        e = temporal_error(np.minimum(t_out, t_max), labels, keys.gamma, t_max, keys.hinge)
+        silent = np.isinf(t_out[np.arange(len(labels)), labels])
+        return e, balanced(e, labels, silent), silent
+
     def backward(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Add dE/dw of a batch to `grad`; returns what `learn` does."""
-        keys, t_max = self.config.learning, self.network.t_max
         states, outputs = self.forward(images)
-        e = temporal_error(np.minimum(outputs.t_out, t_max), labels, keys.gamma, t_max, keys.hinge)
-        silent = np.isinf(outputs.t_out[np.arange(len(labels)), labels])
-        self.fused.backward(states, balanced(e, labels, silent), self.grad, local=self.displaced)
+        e, error, silent = self.error(outputs.t_out, labels)
+        self.fused.backward(states, error, self.grad, local=self.displaced)
         raised = np.bincount(labels[silent], minlength=e.shape[1])
-        self.grad[-1][0] -= self.grad[-1].dtype.type(keys.silence) * raised
+        self.grad[-1][0] -= self.grad[-1].dtype.type(self.config.learning.silence) * raised
         return cost(e), outputs.decisions() == labels
