@@ -258,6 +258,26 @@ def test_processes_that_compile_at_the_same_time_do_not_mix_their_kernels(tmp_pa
     assert not all(kept[caching.IndexDataCacheFile])
 
 
+TWO_MODELS = """
+import importlib
+import numpy as np
+from s4nn_ref.network import Network, Settings
+for name in "{}".split():
+    model = importlib.import_module(f"s4nn_ref.neurons.{{name}}")
+    network = Network(Settings("3-2", input_shape=(3, 1, 1), v_th=1.0), model)
+    network.parameters[:] = [0.5, 1, 0.75, 1, 0.25, 0.5]
+    print(network.forward(np.array([[1.0, 2, 3]]).reshape(1, 3, 1, 1))[-1].t_post.ravel())
+"""
+
+
+def test_models_compiled_in_two_processes_are_two_in_a_third(tmp_path):
+    """Numba gave their machine code one name, and whichever was loaded first ran for both."""
+    models, cache = ("linear", "triangular", "exponential"), {"NUMBA_CACHE_DIR": str(tmp_path)}
+    alone = [run(TWO_MODELS.format(model), PACKAGE.parent, **cache) for model in models]
+    assert len(set(alone)) == len(models)
+    assert run(TWO_MODELS.format(" ".join(models)), PACKAGE.parent, **cache) == "".join(alone)
+
+
 def test_kernels_run_where_nothing_can_be_written(copy):
     nowhere = "import s4nn_ref.kernels.compile as c\nc._writable = lambda folder: False\n"
     assert run(nowhere + FACTOR, copy) == "0.75\n"

@@ -158,6 +158,9 @@ def kernel(function=None, **options):
     """
     if function is None:
         return lambda f: kernel(f, **options)
+    # Numba names machine code by the function's name and a number that starts anew in every process. Code of two neuron
+    # models, compiled in two processes, could so have one name; a third process that loaded both ran one for both.
+    function.__qualname__ += "_" + hashlib.sha256(repr(_name(function)).encode()).hexdigest()[:16]
     compiled = numba.njit(error_model="numpy", **options)(function)
     if not config.DISABLE_JIT and folder() is not None:
         compiled._cache = _Stored(function)
