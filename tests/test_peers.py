@@ -14,8 +14,7 @@ from s4nn_ref.losses.first_spike import Loss
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.neurons import alpha, exponential, linear
 
-EXPERIMENTS = Path(__file__).parent.parent / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))
+sys.path.insert(0, str(Path(__file__).parent.parent / "experiments"))
 
 
 @pytest.fixture
@@ -107,9 +106,7 @@ def test_closed_form_pytorch(neuron, structure, low):
 @pytest.mark.parametrize(("structure", "n_layers"), [("6C3-P2-12-5", 3), ("64-20-5", 2)])
 def test_closed_form_pytorch_with_targets_of_every_layer(structure, n_layers):
     pytest.importorskip("torch", reason="PyTorch is not installed: the closed-form peer is skipped")
-    sys.path.insert(0, str(EXPERIMENTS / "bench"))
-    from peers.closed_form import ClosedForm
-    from systems import learning_step
+    from peers.closed_form import ClosedForm, learning_step
 
     config = config_of_dict({
         "network": {

@@ -25,34 +25,13 @@ def learner_of(name: str):
     return config, learner, "trained" if path.exists() else "initial"
 
 
-def learning_step(learner, peer):
-    """What makes all gradients in PyTorch: function of firing times and labels."""
-    if learner.config.algorithm != "stidi":
-        return lambda t_in, labels: peer.gradients(t_in, labels, learner.temperature)
-    import torch
-
-    beta, t_max = learner.config.learning.beta, learner.network.t_max
-
-    def displaced(t_post, delta):
-        t, delta = t_post.clamp(max=t_max), delta.reshape(t_post.shape)
-        return (t - (t - beta * delta).clamp(0.0, t_max)) / t_max
-
-    def step(t_in, labels):
-        def error(t_out):
-            return torch.from_numpy(learner.error(t_out.numpy(), labels)[1]).to(t_out.dtype)
-
-        return peer.local_gradients(t_in, error, displaced)
-
-    return step
-
-
 def theirs(learner, images, labels, encoding: str, rounds: int) -> dict:
     """Seconds per image of PyTorch on all cores, at the batch at which forward and backward together are fastest.
 
     Asserts first that its firing times are ours.
     """
     import torch
-    from peers.closed_form import ClosedForm
+    from peers.closed_form import ClosedForm, learning_step
 
     torch.set_num_threads(os.cpu_count() or 1)
     network = learner.network

@@ -185,3 +185,22 @@ class ClosedForm:
             t.backward(delta)
             delta = below.grad
         return self.found_gradients()
+
+
+def learning_step(learner, peer):
+    """What makes all gradients in PyTorch: function of firing times and labels."""
+    if learner.config.algorithm != "stidi":
+        return lambda t_in, labels: peer.gradients(t_in, labels, learner.temperature)
+    beta, t_max = learner.config.learning.beta, learner.network.t_max
+
+    def displaced(t_post, delta):
+        t, delta = t_post.clamp(max=t_max), delta.reshape(t_post.shape)
+        return (t - (t - beta * delta).clamp(0.0, t_max)) / t_max
+
+    def step(t_in, labels):
+        def error(t_out):
+            return torch.from_numpy(learner.error(t_out.numpy(), labels)[1]).to(t_out.dtype)
+
+        return peer.local_gradients(t_in, error, displaced)
+
+    return step
