@@ -23,6 +23,13 @@ def _padded(w: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.pad(w, ((0, 0), (0, missing))) if missing else w)
 
 
+def _by_tap(w: np.ndarray, maps_pre: int) -> np.ndarray:
+    """w (K*K*C, M) as (K*K * blocks * M, LANES): of each tap, blocks of LANES maps below, 0 where there are fewer."""
+    taps, maps = len(w) // maps_pre, w.shape[1]
+    w = np.pad(w.reshape(taps, maps_pre, maps), ((0, 0), (0, -maps_pre % LANES), (0, 0)))
+    return np.ascontiguousarray(w.reshape(taps, -1, LANES, maps).swapaxes(2, 3)).reshape(-1, LANES)
+
+
 class Fast:
     """Kernels of the step model: lanes of maps in vector registers, one call for a convolution and its pooling."""
 
@@ -62,7 +69,7 @@ class Fast:
     def propagate(self, layer, pre: State, error: Error) -> np.ndarray:
         """dE/dt of the layer below, (B, H*W, C) (Eq. 10)."""
         g, n = layer.geometry, len(pre.t_post)
-        w_post = _padded(layer.rows.T.reshape(-1, g.maps_pre)).reshape(g.maps_post, -1)
+        w_post = _by_tap(layer.rows, g.maps_pre)
         delta_pre = np.empty((n, g.height * g.width, g.maps_pre), layer.dtype)
         t_peak = pre.t_peak.reshape(delta_pre.shape)
         backprop.if_conv_propagate(error, t_peak, w_post, g, layer.pooling.window, min(N_SHARDS, n), delta_pre)

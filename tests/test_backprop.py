@@ -120,6 +120,9 @@ NETWORKS = [
     ("3C3S2-4C2-6-4", (9, 8, 1), {}),
     ("5C3-P3-4", (7, 7, 3), {"padding": "same", "pool_ties": "potential"}),  # 7 rows, which 3 does not divide
     ("30-9-6-4", (5, 3, 2), {}),
+    # gradients too large to be walked position by position, and maps that do not fill their lanes
+    ("9C3-P2-40C3-P2-4", (9, 8, 2), {"padding": "same", "pool_ties": "potential"}),
+    ("9C3-7C3S2-6-4", (9, 9, 2), {}),
 ]
 
 
@@ -200,6 +203,7 @@ PAIRS = [
     ("5C3-P2-6C3-P2-4", (9, 8, 2), {"padding": "same", "pool_ties": "potential"}),
     ("3C3S2-4C2-6-4", (9, 8, 1), {"collapse": (1.5, 0.5, 2.0)}),
     ("70C3-P3-4", (7, 7, 2), {"padding": "same"}),
+    ("40C3-P2-40C3-4", (9, 8, 2), {"padding": "same"}),
     ("30-9-4", (5, 3, 2), {"exceeds": True, "delay": 1}),
 ]
 

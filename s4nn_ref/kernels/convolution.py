@@ -15,20 +15,21 @@ from numba import prange
 
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.lanes import LANES, any_lane, load, splat, store, where
-from s4nn_ref.kernels.spikes import ROW, spikes_of_positions
+from s4nn_ref.kernels.spikes import ONE, ROW, spikes_of_positions
 
 
 @kernel
-def _integrate(p, fan, shard, w, first, v_th):
-    """Lanes of neurons first .. of position p: peak of the potential, up to the spike if there is one, and its step."""
+def _integrate(spike, begin, end, w, first, v_th):
+    """Lanes of neurons first .. of one position: peak of the potential, up to the spike if there is one, and its step.
+
+    spike : int64, of which the spikes of the position are begin .. end - 1, see FanOut
+    """
     zero, theta = splat(v_th - v_th), splat(v_th)
     v, peak, when = zero, zero, splat(np.int16(-1))
-    begin = p * (fan.spike.shape[1] // fan.end.shape[1])
-    for s in range(begin, np.int64(fan.end[shard, p])):
-        spike = fan.spike[shard, s]
-        v = v + load(w, spike & ROW, first)  # Eq. 2
-        t = spike >> 32
-        if fan.spike[shard, s + 1] >> 32 != t:  # all spikes of a step before the test
+    for s in range(begin, end):
+        v = v + load(w, spike[s] & ROW, first)  # Eq. 2
+        t = spike[s] >> 32
+        if spike[s + ONE] >> 32 != t:  # all spikes of a step before the test
             rises = (v > peak) & (peak < theta)  # a new maximum, and not yet fired
             peak = where(rises, v, peak)
             when = where(rises, splat(np.int16(t)), when)
@@ -46,38 +47,40 @@ def _count(t, silent, row, spikes):
 
 
 @kernel
-def _if_conv_image(b, fan, shard, w, v_th, t_max, geometry, pooling, post):
+def _if_conv_image(b, spike, end, w, v_th, t_max, geometry, pooling, post):
     """if_conv of image b from its lists of spikes."""
     window, by_potential = pooling
     t_post, t_peak, v_peak = post.t_post[b], post.t_peak[b], post.v_peak[b]
     winner, spikes, count = post.winner[b % len(post.winner)], post.spikes[b % len(post.spikes)], post.spikes.size > 0
-    columns = geometry.width_post // window
+    width, length = geometry.width_post, np.uint64(spike.size // end.size)
     row = np.empty((1, LANES), np.int16)
-    theta, silent = splat(v_th), splat(np.int16(t_max))
+    theta, silent, never, zero = splat(v_th), splat(np.int16(t_max)), splat(np.int16(-1)), splat(v_th - v_th)
     for first in range(0, geometry.maps_post, LANES):
-        for q in range(t_post.shape[0]):
-            corner = (q // columns) * window * geometry.width_post + (q % columns) * window
-            best_v, best_peak = _integrate(corner, fan, shard, w, first, v_th)
-            best_t = where(best_v >= theta, best_peak, silent)  # Eq. 3
-            if count:
-                _count(best_t, t_max, row, spikes)
-            best = splat(np.int16(0))
-            for k in range(1, window * window):
-                p = corner + (k // window) * geometry.width_post + k % window
-                peak, when = _integrate(p, fan, shard, w, first, v_th)
-                t = where(peak >= theta, when, silent)  # Eq. 3
-                if count:
-                    _count(t, t_max, row, spikes)
-                earlier = t < best_t
-                if by_potential:  # D8
-                    earlier = earlier | ((t == best_t) & (peak > best_v))
-                best_t, best = where(earlier, t, best_t), where(earlier, splat(np.int16(k)), best)
-                best_v, best_peak = where(earlier, peak, best_v), where(earlier, when, best_peak)
-            store(t_post, q, first, best_t)
-            store(t_peak, q, first, best_peak)
-            store(v_peak, q, first, best_v)
-            if window > 1:
-                store(winner, q, first, best)
+        q = 0
+        for y in range(0, geometry.height_post - window + 1, window):
+            for x in range(0, width - window + 1, window):
+                best_t, best_peak, best_v, best = silent, never, zero, splat(np.int16(0))
+                for k_y in range(window):
+                    for k_x in range(window):
+                        p = np.uint64((y + k_y) * width + x + k_x)
+                        if end[p] == p * length:
+                            continue  # no spike comes here
+                        peak, when = _integrate(spike, p * length, end[p], w, first, v_th)
+                        t = where(peak >= theta, when, silent)  # Eq. 3
+                        if count:
+                            _count(t, t_max, row, spikes)
+                        k = k_y * window + k_x
+                        earlier = t < best_t
+                        if by_potential or k == 0:  # D8
+                            earlier = earlier | ((t == best_t) & (peak > best_v))
+                        best_t, best = where(earlier, t, best_t), where(earlier, splat(np.int16(k)), best)
+                        best_v, best_peak = where(earlier, peak, best_v), where(earlier, when, best_peak)
+                store(t_post, q, first, best_t)
+                store(t_peak, q, first, best_peak)
+                store(v_peak, q, first, best_v)
+                if window > 1:
+                    store(winner, q, first, best)
+                q += 1
 
 
 @kernel(parallel=True)
@@ -97,7 +100,7 @@ def if_conv(t_pre, w, v_th, t_max, geometry, pooling, fan, post):
     for shard in prange(n_shards):
         for b in range(shard * n // n_shards, (shard + 1) * n // n_shards):
             spikes_of_positions(t_pre, b, geometry.maps_pre, t_max, fan, shard)
-            _if_conv_image(b, fan, shard, w, v_th, t_max, geometry, pooling, post)
+            _if_conv_image(b, fan.spike[shard], fan.end[shard], w, v_th, t_max, geometry, pooling, post)
 
 
 @kernel

@@ -17,7 +17,7 @@ import operator
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import config
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, overload, register_model
@@ -72,6 +72,11 @@ def multiply_add(a, b, c):
 def where(mask, yes, no):
     """yes in the lanes of the mask, no in the others."""
     return np.where(mask, yes, no)
+
+
+def in_type_of(reals, lanes):
+    """Integers in the type of real lanes."""
+    return lanes.astype(reals.dtype)
 
 
 def any_lane(mask):
@@ -172,20 +177,38 @@ def _mangled(vector) -> str:
     return f"v{vector.count}{kinds.get(vector.element) or f'i{vector.element.width}'}"
 
 
-def _masked_load(context, builder, array_type, width, array, row, first, count):
+def _left_in_row(context, builder, array_type, width, array, first):
+    """How many elements of a row there are from `first` on, and whether they fill `width` lanes."""
+    struct = context.make_array(array_type)(context, builder, array)
+    left = builder.sub(builder.extract_value(struct.shape, 1), first)
+    return left, builder.icmp_signed(">=", left, left.type(width))
+
+
+def _load_to_edge(context, builder, array_type, width, array, row, first):
+    """Lanes of a row, 0 after its end. A branch, since for some types the masked load is slow and long."""
     pointer, vector, align = _pointer(context, builder, array_type, width, array, row, first)
-    mask, zero = _mask_of_first(builder, count, width), ir.Constant(vector, None)
-    kind = ir.FunctionType(vector, [pointer.type, ir.IntType(32), mask.type, vector])
-    function = builder.module.declare_intrinsic(f"llvm.masked.load.{_mangled(vector)}.p0", (), kind)
-    return builder.call(function, [pointer, ir.Constant(ir.IntType(32), align), mask, zero])
+    left, fits = _left_in_row(context, builder, array_type, width, array, first)
+    with builder.if_else(fits) as (then, otherwise):
+        with then:
+            whole, of_whole = builder.load(pointer, align=align), builder.block
+        with otherwise:
+            mask, zero = _mask_of_first(builder, left, width), ir.Constant(vector, None)
+            kind = ir.FunctionType(vector, [pointer.type, ir.IntType(32), mask.type, vector])
+            function = builder.module.declare_intrinsic(f"llvm.masked.load.{_mangled(vector)}.p0", (), kind)
+            part = builder.call(function, [pointer, ir.Constant(ir.IntType(32), align), mask, zero])
+            of_part = builder.block
+    lanes = builder.phi(vector)
+    lanes.add_incoming(whole, of_whole)
+    lanes.add_incoming(part, of_part)
+    return lanes
 
 
 @intrinsic
-def _load_first(typingctx, array, row, first, count):
+def _load_edge(typingctx, array, row, first):
     def codegen(context, builder, signature, args):
-        return _masked_load(context, builder, array, LANES, *args)
+        return _load_to_edge(context, builder, array, LANES, *args)
 
-    return _lanes_of(array.dtype)(array, types.intp, types.intp, types.intp), codegen
+    return _lanes_of(array.dtype)(array, types.intp, types.intp), codegen
 
 
 def _converted(builder, lanes, element):
@@ -199,43 +222,28 @@ def _converted(builder, lanes, element):
 @intrinsic
 def _reals(typingctx, array, row, first):
     def codegen(context, builder, signature, args):
-        pointer, _, align = _pointer(context, builder, array, REALS, *args)
-        return _converted(builder, builder.load(pointer, align=align), ir.DoubleType())
+        return _converted(builder, _load_to_edge(context, builder, array, REALS, *args), ir.DoubleType())
 
     return _REALS(array, types.intp, types.intp), codegen
-
-
-@intrinsic
-def _first_reals(typingctx, array, row, first, count):
-    def codegen(context, builder, signature, args):
-        return _converted(builder, _masked_load(context, builder, array, REALS, *args), ir.DoubleType())
-
-    return _REALS(array, types.intp, types.intp, types.intp), codegen
 
 
 @intrinsic
 def _store(typingctx, array, row, first, lanes):
     def codegen(context, builder, signature, args):
         pointer, vector, align = _pointer(context, builder, array, lanes.width, *args[:3])
+        left, fits = _left_in_row(context, builder, array, lanes.width, args[0], args[2])
         value = args[3] if _is_integer(lanes.element) else _converted(builder, args[3], vector.element)
-        builder.store(value, pointer, align=align)
+        with builder.if_else(fits) as (then, otherwise):
+            with then:
+                builder.store(value, pointer, align=align)
+            with otherwise:
+                mask = _mask_of_first(builder, left, lanes.width)
+                kind = ir.FunctionType(ir.VoidType(), [vector, pointer.type, ir.IntType(32), mask.type])
+                function = builder.module.declare_intrinsic(f"llvm.masked.store.{_mangled(vector)}.p0", (), kind)
+                builder.call(function, [value, pointer, ir.Constant(ir.IntType(32), align), mask])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, lanes), codegen
-
-
-@intrinsic
-def _store_first(typingctx, array, row, first, count, lanes):
-    def codegen(context, builder, signature, args):
-        pointer, vector, align = _pointer(context, builder, array, lanes.width, *args[:3])
-        value = args[4] if _is_integer(lanes.element) else _converted(builder, args[4], vector.element)
-        mask = _mask_of_first(builder, args[3], lanes.width)
-        kind = ir.FunctionType(ir.VoidType(), [vector, pointer.type, ir.IntType(32), mask.type])
-        function = builder.module.declare_intrinsic(f"llvm.masked.store.{_mangled(vector)}.p0", (), kind)
-        builder.call(function, [value, pointer, ir.Constant(ir.IntType(32), align), mask])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, types.intp, lanes), codegen
 
 
 @intrinsic
@@ -272,6 +280,17 @@ def _multiply_add(typingctx, a, b, c):
 @intrinsic
 def _where(typingctx, mask, yes, no):
     return yes(mask, yes, no), lambda context, builder, signature, args: builder.select(*args)
+
+
+@intrinsic
+def _in_type_of(typingctx, reals, lanes):
+    if reals.width != lanes.width:
+        raise TypingError(f"{lanes} and {reals} are not of one width")
+
+    def codegen(context, builder, signature, args):
+        return builder.sitofp(args[1], args[0].type)
+
+    return reals(reals, lanes), codegen
 
 
 def _as_integer(builder, mask):
@@ -328,30 +347,6 @@ def _total(typingctx, lanes):
 
 if not config.DISABLE_JIT:
 
-    @njit(error_model="numpy")
-    def _load_any(array, row, first):
-        if first + LANES <= array.shape[1]:
-            return _load(array, row, first)
-        return _load_first(array, row, first, array.shape[1] - first)
-
-    @njit(error_model="numpy")
-    def _reals_any(array, row, first):
-        if first + REALS <= array.shape[1]:
-            return _reals(array, row, first)
-        return _first_reals(array, row, first, array.shape[1] - first)
-
-    @njit(error_model="numpy")
-    def _store_any(array, row, first, lanes, width):
-        if first + width <= array.shape[1]:
-            _store(array, row, first, lanes)
-        else:
-            _store_first(array, row, first, array.shape[1] - first, lanes)
-
-    @overload(store)
-    def _overload_store(array, row, first, lanes):
-        width = lanes.width
-        return lambda array, row, first, lanes: _store_any(array, row, first, lanes, width)
-
     @overload(np.maximum)
     def _overload_maximum(a, b):
         return (lambda a, b: where(a < b, real(b), a)) if isinstance(a, Lanes) else None
@@ -361,12 +356,14 @@ if not config.DISABLE_JIT:
         return (lambda a, b: where(a > b, real(b), a)) if isinstance(a, Lanes) else None
 
     overload(load)(lambda array, row, first: lambda array, row, first: _load(array, row, first))
-    overload(load_edge)(lambda array, row, first: lambda array, row, first: _load_any(array, row, first))
-    overload(reals)(lambda array, row, first: lambda array, row, first: _reals_any(array, row, first))
+    overload(load_edge)(lambda array, row, first: lambda array, row, first: _load_edge(array, row, first))
+    overload(reals)(lambda array, row, first: lambda array, row, first: _reals(array, row, first))
+    overload(store)(lambda array, row, first, lanes: lambda array, row, first, lanes: _store(array, row, first, lanes))
     overload(splat)(lambda number: lambda number: _splat(number))
     overload(real)(lambda number: lambda number: _real(number))
     overload(multiply_add)(lambda a, b, c: lambda a, b, c: _multiply_add(a, b, c))
     overload(where)(lambda mask, yes, no: lambda mask, yes, no: _where(mask, yes, no))
+    overload(in_type_of)(lambda reals, lanes: lambda reals, lanes: _in_type_of(reals, lanes))
     overload(any_lane)(lambda mask: lambda mask: _any_lane(mask))
     overload(bits)(lambda mask: lambda mask: _bits(mask))
     overload(lowest)(lambda number: lambda number: _lowest(number))

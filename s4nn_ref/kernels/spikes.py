@@ -12,6 +12,7 @@ from numba import prange
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.lanes import LANES, any_lane, load, splat
 
+ONE = np.uint64(1)  # unsigned indices need no test for a negative one
 ROW = 2**32 - 1  # the part of a spike's entry that is its row of the weights
 
 
@@ -120,12 +121,40 @@ def spikes_of_positions(t_pre, b, maps_pre, t_max, fan, shard):
     for j in spikes_in_time_order(t_pre, b, t_max):
         pixel = np.uint32(j) // np.uint32(maps_pre)
         arriving = (np.int64(t_pre[b, j]) << 32) + np.int64(np.uint32(j) - pixel * np.uint32(maps_pre))
-        for i in range(fan.first[pixel], fan.first[pixel + np.uint32(1)]):
+        for i in range(np.uint64(fan.first[pixel]), np.uint64(fan.first[pixel + np.uint32(1)])):
             p = fan.position[i]
             spike[end[p]] = arriving + np.int64(fan.offset[i])
-            end[p] += np.uint64(1)
+            end[p] += ONE
     for p in range(end.size):
         spike[end[p]] = np.int64(t_max) << 32
+
+
+class OfPixels(NamedTuple):
+    """The spikes of an image, pixel by pixel; N = H*W*C.
+
+    first : uint64 (H*W + 1,), those of pixel x are first[x] <= s < first[x + 1]
+    map   : uint64 (N + 1,), which map of the pixel fired   time : real (N + 1,), when
+    """
+
+    first: np.ndarray
+    map: np.ndarray
+    time: np.ndarray
+
+
+@kernel
+def spikes_of_pixels(t_pre, b, t_max, spikes):
+    """Overwrite spikes, OfPixels, with those of image b: t_pre int16 (B, H*W*C)."""
+    maps, silent, n = t_pre.shape[1] // (spikes.first.size - 1), splat(np.int16(t_max)), 0
+    for pixel in range(spikes.first.size - 1):
+        spikes.first[pixel] = n
+        for c in range(0, maps, LANES):
+            j = pixel * maps + c
+            if c + LANES <= maps and not any_lane(load(t_pre, b, j) < silent):
+                continue  # most neurons are silent
+            for i in range(min(LANES, maps - c)):
+                spikes.map[n], spikes.time[n] = c + i, t_pre[b, j + i]  # overwritten unless it fired
+                n += t_pre[b, j + i] < t_max
+    spikes.first[spikes.first.size - 1] = n
 
 
 @kernel
