@@ -77,6 +77,7 @@ systems: .venv/installed
 	$(call TRAIN,s4nn-fashion)
 	$(call TRAIN,bs4nn-fashion)
 	$(call TRAIN,mostafa)
+	$(call TRAIN,mostafa-noise)
 	$(call TRAIN,comsa)
 	$(call TRAIN,relpsp)
 	$(call TRAIN,relpsp-fashion)
