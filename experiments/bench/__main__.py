@@ -1,6 +1,7 @@
 """How fast the kernels are, against the machine's limit and other implementations, and how the cost grows.
 
     python experiments/bench [--quick] [--only SECTION] [--out DIR] [--data DIR]
+    python experiments/bench --only SECTION --out results/bench     # that section anew, the others as they are
 
 Everything is measured in turn in one process, or in processes that take turns; results are medians. Numbers that are
 compared are measured within seconds of each other, because shared machines drift. Writes bench.json and bench.md.
@@ -10,6 +11,7 @@ Ctrl-C prints what was measured so far, and writes nothing.
 
 import argparse
 import functools
+import json
 import os
 import resource
 import sys
@@ -22,7 +24,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 import instead
 from compare import PEER_BATCH, peer_online, peers
 from measure import engines, speed
-from report import SECTIONS, markdown
+from report import SECTIONS, markdown, renewed
 from scaling import scaling, threads_on_trained
 from systems import SYSTEMS, system
 from waiting import waiting
@@ -58,7 +60,12 @@ def steps_of(rounds: int, plan: instead.Plan, data_dir) -> list[tuple]:
 
 def arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: results/bench; with --only: nowhere")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="default: results/bench; with --only: nowhere, or whose section to renew",
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data sets, as for s4nn train")
     parser.add_argument("--quick", action="store_true", help="one round of everything, to see that it works")
     parser.add_argument("--only", choices=SECTIONS, help="this section alone")
@@ -86,6 +93,8 @@ def main(argv=None) -> int:
         print(f"bench: {ended}; what was measured before is above, nothing was written", file=sys.stderr)
         return 130 if ended == "interrupted" else 2
     if args.out:
+        if args.only and (args.out / "bench.json").exists():
+            result = renewed(json.loads((args.out / "bench.json").read_text(encoding="utf-8")), args.only, result)
         write_json(args.out / "bench.json", result)
         write_atomically(args.out / "bench.md", markdown(result).encode())
     return 0

@@ -119,9 +119,19 @@ def waiting(rows: list[dict]) -> list[str]:
 
 
 def scaling(rows: list[dict]) -> list[str]:
-    text = "64C3-P2-128C3-P2-10, random weights, a fifth of the pixels at random times; one thing varies."
-    head = ["varied", "value", "hidden spikes", "forward (us)", "forward + backward (us)"]
-    cells = [[r["varied"], r["value"], f"{r['hidden_spikes']:,.0f}", us(r["forward"]), us(r["both"])] for r in rows]
+    text = (
+        "64C3-P2-128C3-P2-10 unless said otherwise; a fifth of the pixels at random times, random weights of a size "
+        "that lets a tenth of the neurons of each hidden layer fire; one thing varies. Operations are additions of a "
+        "weight to a potential, forward. Lists are those of spikes, of all layers."
+    )
+    head = ["varied", "value", "structure", "hidden spikes", "operations (10^6)", "forward (us)"]
+    head += ["ns per operation", "forward + backward (us)", "weights (MB)", "lists (MB)"]
+    cells = []
+    for r in rows:
+        row = [r["varied"], r["value"], "" if r["structure"] == rows[0]["structure"] else r["structure"]]
+        row += [f"{r['hidden_spikes']:,.0f}", f"{r['operations'] / 1e6:,.2f}", us(r["forward"])]
+        row += [f"{1e9 * r['forward'] / r['operations']:.2f}", us(r["both"])]
+        cells.append([*row, *(f"{r[key] / 1e6:,.1f}" for key in ("weights_bytes", "lists_bytes"))])
     return section("Scaling", text) + table(head, cells)
 
 
@@ -203,6 +213,12 @@ SECTIONS = {  # of bench.json, in the order of the report
 }
 
 
+def renewed(whole: dict, section: str, result: dict) -> dict:
+    """A benchmark with one section measured anew; "later" says of which revision, and on which machine."""
+    later = whole.get("later", {}) | {section: result["environment"]}
+    return whole | {section: result[section], "later": later}
+
+
 def markdown(result: dict) -> str:
     """The report of the sections that were measured. result : as in bench.json"""
     e = result["environment"]
@@ -214,4 +230,6 @@ def markdown(result: dict) -> str:
     lines = ["# Benchmark", "", made, ""]
     for name, write in SECTIONS.items():
         lines += write(result) if name in result else []
+        if later := result.get("later", {}).get(name):
+            lines += [f"Measured later than the rest: revision {later['revision']}, {later['cpu']}.", ""]
     return "\n".join([*lines, f"Peak memory of this process: {result['peak_memory_mb']:.0f} MB.", ""])

@@ -1,4 +1,8 @@
-"""How the cost grows: with time steps, maps, threads, the batch, and the density of the input."""
+"""How the cost grows: with time steps, maps, threads, the batch, the image, the depth, and the spikes.
+
+Random weights, layer by layer as large as lets a wanted share of its neurons fire: so a larger or deeper network has
+neither more nor fewer spikes per neuron, and one thing varies at a time.
+"""
 
 import numba
 import numpy as np
@@ -8,34 +12,77 @@ from work import BATCH, Work
 from s4nn_ref.losses.first_spike import Loss
 from s4nn_ref.network import Network, Settings
 
+STRUCTURE = "64C3-P2-128C3-P2-10"
+# of another size: what is said of them is measured, on a few images
+SIZES = {
+    "CIFAR-10": ("64C3-64C3-P2-128C3-128C3-P2-256C3-256C3-P2-512-10", (32, 32, 3), 8),
+    "ImageNet": ("64C3-P2-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-P2-4096-1000", (224, 224, 3), 4),
+}
+
+
+def network_of(structure: str, shape, t_max: int, firing: float, t_in: np.ndarray) -> Network:
+    """A network of random weights, in each of whose hidden layers the share `firing` of the neurons fires on t_in."""
+    rng = np.random.default_rng(1)
+    network = Network(Settings(structure, (), shape, "same", t_max, pool_ties="potential"))
+    network.initialise([(-1, 1)] * (len(network.w) - 1) + [(-0.45, 0.45)], rng)
+    hidden = [layer for layer in network.layers[:-1] if layer.weighted]
+    states = network.room(len(t_in))
+    states[0].t_post[...] = t_in
+    for layer, pre, post in zip(network.layers, states, states[1:], strict=False):
+        if layer in hidden:
+            layer.rows *= 1e-6  # nobody fires: v_peak is the largest potential
+            layer.forward(pre, post, t_max)
+            layer.rows *= network.v_th / max(np.quantile(post.v_peak, 1.0 - firing), 1e-30)
+        layer.forward(pre, post, t_max)
+    return network
+
+
+def spikes_and_operations(network: Network, t_in: np.ndarray) -> tuple[float, float]:
+    """Spikes of hidden neurons, and additions of a weight to a potential, per image."""
+    states, t_max, n = network.forward(t_in), network.t_max, len(t_in)
+    spikes = sum(int((state.t_post < t_max).sum()) for state in states[1:-1]) / n
+    operations = 0
+    for layer, pre in zip(network.layers, states, strict=False):
+        if layer.weighted:
+            g = layer.geometry
+            of_pixel = (pre.t_post.reshape(n, g.height * g.width, -1) < t_max).sum(axis=(0, 2))
+            operations += int((of_pixel * np.diff(layer.fan.first)).sum()) * g.maps_post
+    return spikes, operations / n
+
+
+def measured(network: Network, t_in: np.ndarray, n_threads: int, rounds: int) -> dict:
+    """Seconds per image of forward, and of forward and backward."""
+    loss, batch, classes = Loss(noise=5.0), len(t_in), network.n_classes
+    labels, grad = np.arange(batch) % classes, network.gradients(min(4, batch))
+    fused = network.fused()
+    room = fused.room(batch)
+
+    def both():
+        states = fused.forward(t_in, out=room)
+        _, error = loss.error(fused.outputs(states), labels)
+        fused.backward(states, error, grad, "window", "none")
+
+    with threads(n_threads):
+        forward = median_seconds(lambda: fused.forward(t_in, out=room), rounds, 0.1) / batch
+        return {"forward": forward, "both": median_seconds(both, rounds, 0.1) / batch}
+
 
 def scaling(rounds: int) -> list[dict]:
-    """Seconds per image of forward and backward; one thing varies. 64C3-P2-128C3-P2-10 with random weights."""
-    rows, loss = [], Loss(noise=5.0)
+    """Seconds per image of forward and backward, spikes, operations, bytes of weights and of the lists of spikes."""
+    rows = []
 
-    def measure(what, value, structure="64C3-P2-128C3-P2-10", t_max=100, batch=BATCH, density=0.2, n_threads=1):
+    def measure(what, value, structure=STRUCTURE, shape=(28, 28, 1), t_max=100, batch=BATCH, firing=0.1, n_threads=1):
         rng = np.random.default_rng(1)
-        network = Network(Settings(structure, (), (28, 28, 1), "same", t_max, pool_ties="potential"))
-        network.initialise([(-60, 80), (-12, 12), (-0.45, 0.45)], rng)
-        moments = rng.random((batch, 28, 28, 1))
-        seen = rng.random(moments.shape) < density
-        # the same spikes in the same order for every t_max, except that steps fall together
+        moments = rng.random((batch, *shape))
+        # a fifth of the pixels; the same spikes in the same order for every t_max, except that steps fall together
+        seen = rng.random(moments.shape) < 0.2
         t_in = np.where(seen, (moments * t_max).astype(int), t_max).astype(np.int16)
-        labels, grad = rng.integers(0, 10, batch), network.gradients(min(4, batch))
-        fused = network.fused()
-        room = fused.room(batch)
-
-        def both():
-            states = fused.forward(t_in, out=room)
-            _, error = loss.error(fused.outputs(states), labels)
-            fused.backward(states, error, grad, "window", "none")
-
-        with threads(n_threads):
-            forward = median_seconds(lambda: fused.forward(t_in, out=room), rounds, 0.1) / batch
-            total = median_seconds(both, rounds, 0.1) / batch
-        states = network.forward(t_in)
-        hidden = sum(int((s.t_post < t_max).sum()) for s in states[1:-1]) / batch
-        rows.append({"varied": what, "value": value, "hidden_spikes": hidden, "forward": forward, "both": total})
+        network = network_of(structure, shape, t_max, firing, t_in)
+        spikes, operations = spikes_and_operations(network, t_in)
+        lists = sum(layer.fan.spike.nbytes + layer.fan.end.nbytes for layer in network.layers if layer.weighted)
+        row = {"varied": what, "value": value, "structure": structure, "hidden_spikes": spikes}
+        row |= {"operations": operations, "weights_bytes": network.parameters.nbytes, "lists_bytes": lists}
+        rows.append(row | measured(network, t_in, n_threads, rounds))
 
     for t_max in (50, 100, 200, 500, 1000):
         measure("T_max", t_max, t_max=t_max)
@@ -45,8 +92,14 @@ def scaling(rounds: int) -> list[dict]:
         measure("threads", n_threads, n_threads=n_threads)
     for batch in (1, 4, 16, 32, 64, 128, 256):
         measure("batch", batch, batch=batch)
-    for density in (0.05, 0.1, 0.2, 0.4, 0.8):
-        measure("input density", density, density=density)
+    for firing in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4):
+        measure("share that fires", firing, firing=firing)
+    for side in (28, 56, 112, 224):
+        measure("image side", side, structure="32C3-P2-32C3-P2-10", shape=(side, side, 1), batch=8)
+    for depth in range(3, 11):
+        measure("depth", depth, structure="32C3-P2-" + "32C3-" * (depth - 2) + "10")
+    for name, (structure, shape, batch) in SIZES.items():
+        measure("size", name, structure=structure, shape=shape, batch=batch)
     return rows
 
 
