@@ -66,6 +66,11 @@ ROWS = {
 UNITS = {  # of numbers in bench.json
     "us": lambda x: f"{1e6 * x:.1f}" if 1e6 * x < 10 else f"{1e6 * x:.0f}",
     "s": lambda x: f"{x:.0f}",
+    "ms": lambda x: f"{1e3 * x:.1f}" if 1e3 * x < 10 else f"{1e3 * x:.0f}",
+    "ns": lambda x: f"{1e9 * x:.2f}",
+    "MB": lambda x: f"{x / 1e6:.0f}",
+    "10^3": lambda x: f"{x / 1e3:.1f}" if x < 1e5 else f"{x / 1e3:.0f}",
+    "10^6": lambda x: f"{x / 1e6:.1f}" if x < 1e8 else f"{x / 1e6:.0f}",
     "%": lambda x: f"{100 * x:.0f}",
     "times": lambda x: f"{x:.0f}",
     "ratio": lambda x: f"{x:.2f}",
