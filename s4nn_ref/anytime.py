@@ -60,35 +60,35 @@ class Anytime:
         t_in : int16 (B, H, W, C), as for Network.forward   count : spikes too; the decision alone is cheaper
         Raises InputError on images of another size than the network's input.
         """
-        n, t_max, network = len(t_in), self.network.t_max, self._fused[count]
-        label, time = np.zeros(n, np.int64), np.full(n, t_max)
-        spikes = np.zeros((n, len(network.tokens)), np.int32) if count else None
-        undecided, room = np.arange(n), self._room_for(count, n)
-        for t_end in (self.horizon, t_max):
-            if not undecided.size:
-                break
-            states = network.forward(t_in[undecided], out=room, t_end=t_end)
-            outputs = network.outputs(states, t_end)
-            said, first = outputs.decisions(), outputs.t_out.min(axis=1)
-            done = fired(first, t_end) | (t_end == t_max)
-            label[undecided[done]], time[undecided[done]] = said[done], first[done]
-            if count:
-                spikes[undecided[done]] = network.spikes_until_decision(states, t_end)[done]
-            undecided = undecided[~done]
+        label, time, spikes = self._look(t_in, self.horizon, count)
+        if self.horizon < self.network.t_max:
+            late = np.flatnonzero(time == self.horizon)
+            if late.size:
+                label[late], time[late], counted = self._look(t_in[late], self.network.t_max, count)
+                if count:
+                    spikes[late] = counted
         self._learn(t_in, time)
         return Decisions(label, time, spikes)
+
+    def _look(self, t_in: np.ndarray, t_end: int, count: bool):
+        """Labels, times, t_end where nothing was decided, and spikes or None, from the first t_end steps."""
+        network = self._fused[count]
+        states = network.forward(t_in, out=self._room_for(count, len(t_in)), t_end=t_end)
+        outputs = network.outputs(states, t_end)
+        spikes = network.spikes_until_decision(states, t_end) if count else None
+        return outputs.decisions(), outputs.t_out.min(axis=1).astype(np.int64), spikes
 
     def _room_for(self, count: bool, n: int):
         """Buffers for n images or more."""
         room = self._room.get(count)
         if room is None or len(room[0].t_post) < n:
-            room = self._room[count] = self._fused[count].room(n)
+            room = self._room[count] = self._fused[count].room(n, peaks=False)
         return room
 
     def _learn(self, t_in: np.ndarray, time: np.ndarray) -> None:
         """Choose the horizon anew, whenever the number of images seen has doubled."""
         self._seen += len(time)
-        self._decided += np.bincount(time, minlength=self._decided.size)
+        np.add.at(self._decided, time, 1)
         if self._seen < 2 * self._chosen:
             return
         self._chosen = self._seen

@@ -57,6 +57,11 @@ class Conv:
 
     weighted, integrates, dense = True, True, False
 
+    @property
+    def forgets_peaks(self) -> bool:
+        """Whether it can fire into a state that has no room for peaks."""
+        return self.engine.fuses
+
     def __init__(self, spec, settings, clock: Clock, engine, rows: np.ndarray):
         self.tokens, self.shape_post, self.geometry = (spec.token,), spec.shape_post, spec.geometry
         self.clock, self.silent, self.engine, self.rows = clock, clock.silent, engine, rows
@@ -158,7 +163,7 @@ class ConvPool(Conv):
 class Pool:
     """Spike-pooling: the earliest neuron of each window passes its spike on (section 2.1); nothing is learned."""
 
-    weighted = integrates = False
+    weighted = integrates = forgets_peaks = False
 
     def __init__(self, spec, settings, clock: Clock, dtype):
         self.tokens, self.shape_post, self.clock, self.dtype = (spec.token,), spec.shape_post, clock, dtype
@@ -196,7 +201,7 @@ class Pulses:
     rows : (P, 1), the times; w : (1, 1, 1, P), the same memory
     """
 
-    weighted, integrates = True, False
+    weighted, integrates, forgets_peaks = True, False, False
 
     def __init__(self, spec, clock: Clock, rows: np.ndarray):
         self.tokens, self.shape_post, self.clock, self.rows = (spec.token,), spec.shape_post, clock, rows

@@ -216,9 +216,18 @@ class Network:
         """
         return (encode if self.neuron.integer else latencies)(images, self.t_max, encoding)
 
-    def room(self, n: int) -> list[State]:
-        """States for n images, to be overwritten by `forward` again and again."""
-        return [room(self.clock, self.dtype, (n, *self.input_shape)), *(layer.room(n) for layer in self.layers)]
+    def room(self, n: int, peaks: bool = True) -> list[State]:
+        """States for n images, to be overwritten by `forward` again and again.
+
+        peaks : peaks of potentials too, and winners of windows, without which nothing can be learned; not writing them
+                is faster. Layers in continuous time, those of the plain engine, and what is pooled in a pass of its own
+                keep them
+        """
+        states = [room(self.clock, self.dtype, (n, *self.input_shape)), *(layer.room(n) for layer in self.layers)]
+        for i, layer in enumerate(self.layers[:-1], 1):
+            if not peaks and layer.forgets_peaks and not isinstance(self.layers[i], Pool):
+                states[i] = states[i].without_peaks()
+        return states
 
     def forward(self, t_in: np.ndarray, out: list[State] | None = None, t_end: int | None = None) -> list[State]:
         """Firing times of all layers for a batch (Eqs. 2-3).

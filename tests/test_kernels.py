@@ -294,6 +294,24 @@ def test_pooling_inside_the_convolution_equals_pooling_after_it(structure, ties)
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+@pytest.mark.parametrize("structure", ["70C3-P3-6C3-5-4", "3C3S2-P2-P2-5C2-4"])
+def test_without_peaks_the_same_neurons_fire(structure, engine):
+    """Fused or not, in one buffer again and again; a pooling in a pass of its own keeps the peaks that it compares."""
+    rng = np.random.default_rng(14)
+    network = random_network(rng, structure, (14, 13, 2), padding="same", pool_ties="potential", engine=engine)
+    for form in (network, network.fused(counts=True)):
+        room = form.room(5, peaks=False)
+        for n in (5, 3):
+            t_in = random_times(rng, n, (14, 13, 2))
+            whole, alone = form.forward(t_in), form.forward(t_in, out=room)
+            for a, b in zip(whole, alone, strict=True):
+                np.testing.assert_array_equal(a.t_post, b.t_post)
+            np.testing.assert_array_equal(form.outputs(whole).decisions(), form.outputs(alone).decisions())
+            np.testing.assert_array_equal(form.spikes_until_decision(whole), form.spikes_until_decision(alone))
+        assert (engine == "plain") == all(state.v_peak.size for state in room)
+
+
 @pytest.mark.parametrize("surrogate", ["fired", "window"])
 def test_stretched_time_gives_stretched_spikes_and_the_same_gradients(surrogate):
     """Times close to the longest that int16 lanes allow."""

@@ -53,7 +53,7 @@ def _if_conv_image(b, spike, end, w, v_th, t_max, geometry, pooling, post):
     t_post, t_peak, v_peak = post.t_post[b], post.t_peak[b], post.v_peak[b]
     winner, spikes, count = post.winner[b % len(post.winner)], post.spikes[b % len(post.spikes)], post.spikes.size > 0
     width, length = geometry.width_post, np.uint64(spike.size // end.size)
-    row = np.empty((1, LANES), np.int16)
+    keeps_peaks, row = v_peak.size > 0, np.empty((1, LANES), np.int16)
     theta, silent, never, zero = splat(v_th), splat(np.int16(t_max)), splat(np.int16(-1)), splat(v_th - v_th)
     for first in range(0, geometry.maps_post, LANES):
         q = 0
@@ -76,10 +76,11 @@ def _if_conv_image(b, spike, end, w, v_th, t_max, geometry, pooling, post):
                         best_t, best = where(earlier, t, best_t), where(earlier, splat(np.int16(k)), best)
                         best_v, best_peak = where(earlier, peak, best_v), where(earlier, when, best_peak)
                 store(t_post, q, first, best_t)
-                store(t_peak, q, first, best_peak)
-                store(v_peak, q, first, best_v)
-                if window > 1:
-                    store(winner, q, first, best)
+                if keeps_peaks:
+                    store(t_peak, q, first, best_peak)
+                    store(v_peak, q, first, best_v)
+                    if window > 1:
+                        store(winner, q, first, best)
                 q += 1
 
 
@@ -92,8 +93,9 @@ def if_conv(t_pre, w, v_th, t_max, geometry, pooling, fan, post):
     v_th    : scalar of w's type, > 0
     t_max   : steps to simulate
     pooling : Pooling   fan : FanOut
-    post    : State, flat. Overwrites t_post, t_peak, v_peak (B, P'', M) and, with pooling, winner; adds the number of
-              neurons, before pooling, that fire in each step to spikes, unless that is empty
+    post    : State, flat. Overwrites t_post, t_peak, v_peak (B, P'', M) and, with pooling, winner, or t_post alone if
+              v_peak is empty; adds the number of neurons, before pooling, that fire in each step to spikes, unless that
+              is empty
     Departures: D2, D3, D8.   Reference: reference/ds4nn.py, Eqs. 2-3
     """
     n, n_shards = t_pre.shape[0], min(fan.end.shape[0], t_pre.shape[0])

@@ -39,6 +39,11 @@ class State(NamedTuple):
         """The first n images, views."""
         return State(*(None if array is None else array[:n] for array in self))
 
+    def without_peaks(self) -> "State":
+        """The same without peaks of potentials and winners: arrays of no positions."""
+        no_peaks = (array[:, :0] for array in self[1:3])
+        return State(self.t_post, *no_peaks, None, *self[4:])
+
     def flat(self) -> "State":
         """The same memory with positions as one axis, (B, P, M), and empty arrays in place of None."""
         n, maps = len(self.t_post), self.t_post.shape[-1]
