@@ -81,6 +81,30 @@ def test_s4nn_updates_equal_the_reference(images, structure, balance):
     assert all(np.abs(w - before).max() > 1 for w, before in zip(weights, start, strict=True))
 
 
+@pytest.mark.parametrize("algorithm", ["s4nn", "bs4nn"])
+def test_the_average_of_weights_learned_online(images, algorithm):
+    """Of the weights after each call, by hand: kept 2 / 11 of what it was in the first, 3 / 12 in the second, ..."""
+    learning = experiment(algorithm, learning={"weight_decay": 1e-3, "ema": 0.26})
+    ours, plain = (learner(config) for config in (learning, learning.changed("learning", ema=0.0)))
+    mean = [w.copy() for w in ours.w]
+    for call, kept in enumerate((2 / 11, 3 / 12, 0.26, 0.26)):
+        for one in (ours, plain):
+            one.learn(images[0][call * 50 : call * 50 + 50], images[1][call * 50 : call * 50 + 50])
+        mean = [kept * m + (1 - kept) * w for m, w in zip(mean, plain.w, strict=True)]
+    for w, m, of_plain in zip(ours.w, mean, plain.w, strict=True):
+        np.testing.assert_array_equal(w, of_plain)  # what learns is not the average
+        assert np.abs(m - w).max() > 1e-3
+    flat = np.concatenate([m.ravel() for m in mean])
+    if algorithm == "bs4nn":
+        np.testing.assert_array_equal(np.sign(ours.parameters()), np.sign(flat))
+        assert (np.sign(plain.parameters()) != np.sign(flat)).any()
+    else:
+        np.testing.assert_allclose(ours.parameters(), flat, rtol=1e-12)
+        ours.start_from(plain.parameters())
+        np.testing.assert_array_equal(ours.parameters(), plain.parameters())
+    assert {"mean0", "mean1"} <= set(ours.state()) and not {"mean0"} & set(plain.state())
+
+
 @pytest.mark.parametrize(("decay", "balance"), [(0.0, False), (1e-3, True)])
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_bs4nn_updates_equal_the_reference(images, structure, decay, balance):

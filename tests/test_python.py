@@ -365,7 +365,7 @@ def test_a_choice_takes_the_place_of_the_old_ones_keys():
         ({"training": {"epoch": 3}}, "unknown key training.epoch; did you mean 'epochs'?"),
         ({"eta": [1, 2, 3]}, "optimiser.eta has 3 values, but 784-10 has 1 weighted layers"),
         ({"algorithm": "s4nn", "optimiser": {"eta": 1}}, "updates weights by itself"),
-        ({"algorithm": "s4nn", "ema": 0.9}, "unknown key ema"),
+        ({"algorithm": "s4nn", "beta1": 0.9}, "unknown key beta1"),
     ],
 )
 def test_keys_that_are_none_are_refused_in_one_line(keys, words):

@@ -16,6 +16,32 @@ PRESENTED = 500  # images per call of `learn`: enough for Python's share of the 
 register_jitable(target_times)
 
 
+class Average:
+    """The moving average of weights over calls of `learn` (D13).
+
+    ema : its decay; 0: the weights themselves   w : per layer, what is averaged   mean : the same shapes
+    """
+
+    def __init__(self, ema: float, w: tuple[np.ndarray, ...]):
+        self.ema, self.w = ema, w
+        self.mean = tuple(layer.copy() for layer in w) if ema else w
+
+    def follow(self, calls: int) -> None:
+        """Move towards the weights; in the first calls of `learn` closely."""
+        if self.ema:
+            kept = min(self.ema, (1.0 + calls) / (10.0 + calls))
+            for mean, w in zip(self.mean, self.w, strict=True):
+                mean += w.dtype.type(1.0 - kept) * (w - mean)
+
+    def restart(self) -> None:
+        """Be the weights."""
+        for mean, w in zip(self.mean, self.w, strict=True):
+            mean[...] = w
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {f"mean{k}": mean for k, mean in enumerate(self.mean)} if self.ema else {}
+
+
 class Record(NamedTuple):
     """What the output layer did with each of n images: firing times and potentials (n, M), cost (n,)."""
 

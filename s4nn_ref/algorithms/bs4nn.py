@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, last_times, present_to
+from s4nn_ref.algorithms._online import PRESENTED, Average, check_online, judge, last_times, present_to
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.online import activity, causal_delta, causal_update_with_signs, normalise, present
@@ -26,6 +26,7 @@ class Settings:
     balance      : the label's error is made as large as those of the other outputs together (D46)
     eta          : learning rate of the real-valued weights, one value or one per layer
     weight_decay : share of eta by which they shrink with every image, one value or one per layer
+    ema          : decay of their moving average, every 500 images, whose signs are evaluated; 0: none (D13)
     factor       : initial factor of the signs, of every layer
     eta_factor   : its learning rate
     """
@@ -34,6 +35,7 @@ class Settings:
     balance: bool = False
     eta: tuple[float, ...] = field(default=(0.1,), metadata={"least": 0, "per_layer": True})
     weight_decay: tuple[float, ...] = field(default=(0.0,), metadata={"least": 0, "per_layer": True})
+    ema: float = field(default=0.0, metadata={"least": 0, "below": 1})
     factor: float = field(default=5.0, metadata={"above": 0})
     eta_factor: float = field(default=0.01, metadata={"least": 0})
     schedule: object = choice(SCHEDULES, "constant")
@@ -95,6 +97,7 @@ class Algorithm:
         self.config, self.network = config, Network(config.network, self.neuron)
         ranges = zip(config.network.init, self.network.rows, strict=True)
         self.w = tuple(rng.uniform(*init, rows.shape).astype(self.network.dtype) for init, rows in ranges)
+        self.average = Average(config.learning.ema, self.w)
         self.activity = activity([len(self.w[0]), *(w.shape[1] for w in self.w)], self.network.dtype)
         self.factor = np.full(len(self.w), config.learning.factor)
         self.course = Course(config.learning.schedule, calls, config.training.epochs, np.zeros((), np.int64))
@@ -122,6 +125,7 @@ class Algorithm:
         result = present_to(learn, self.config, self.network, images, labels)
         for w, factor in zip(self.w, scale, strict=True):
             w *= w.dtype.type(factor)
+        self.average.follow(int(self.course.step))
         if self.factor.min() <= 0:
             raise InputError(f"a factor of the signs became {self.factor.min():g}; lower learning.eta_factor")
         return result
@@ -137,7 +141,7 @@ class Algorithm:
 
     def parameters(self) -> np.ndarray:
         """Weights as the network holds them: two values in each layer, which add up exactly."""
-        for rows, w, factor in zip(self.network.rows, self.w, self.factor, strict=True):
+        for rows, w, factor in zip(self.network.rows, self.average.mean, self.factor, strict=True):
             rows[...] = np.sign(w) * of_few_bits(factor, self.network.v_th, len(w), w.dtype)
         return self.network.parameters
 
@@ -146,4 +150,4 @@ class Algorithm:
 
     def state(self) -> dict[str, np.ndarray]:
         weights = {f"w{k}": w for k, w in enumerate(self.w)}
-        return {**weights, "step": self.course.step, "factor": self.factor}
+        return {**weights, "step": self.course.step, "factor": self.factor, **self.average.state()}

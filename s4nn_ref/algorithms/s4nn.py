@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from s4nn_ref.algorithms import require
-from s4nn_ref.algorithms._online import PRESENTED, check_online, judge, last_times, present_to
+from s4nn_ref.algorithms._online import PRESENTED, Average, check_online, judge, last_times, present_to
 from s4nn_ref.kernels.compile import kernel
 from s4nn_ref.kernels.online import activity, causal_delta, causal_update, normalise, present
 from s4nn_ref.network import Network
@@ -29,6 +29,7 @@ class Settings:
     balance      : the label's error is made as large as those of the other outputs together (D46)
     eta          : learning rate, one value or one per layer
     weight_decay : share of eta by which weights shrink with every image, one value or one per layer
+    ema          : decay of the moving average of the weights, every 500 images, which is evaluated; 0: none (D13)
     reinitialise : hidden neurons that fire for a smaller share of an epoch's images are re-initialised
     draws        : initial weights, and those of re-initialised neurons, come as everywhere here, or as in the authors'
                    program: NumPy's older generator, one sequence, neuron by neuron (D45)
@@ -38,6 +39,7 @@ class Settings:
     balance: bool = False
     eta: tuple[float, ...] = field(default=(0.2,), metadata={"least": 0, "per_layer": True})
     weight_decay: tuple[float, ...] = field(default=(0.0,), metadata={"least": 0, "per_layer": True})
+    ema: float = field(default=0.0, metadata={"least": 0, "below": 1})
     reinitialise: float = field(default=0.0, metadata={"least": 0, "most": 1})
     draws: Literal["ours", "authors"] = "ours"
     schedule: object = choice(SCHEDULES, "constant")
@@ -102,6 +104,7 @@ class Algorithm:
         self.w = tuple(self.network.rows)
         self.authors = Authors(config.training.seed) if config.learning.draws == "authors" else None
         self.initialise(self.authors or rng)
+        self.average = Average(config.learning.ema, self.w)
         self.activity = activity([len(self.w[0]), *(w.shape[1] for w in self.w)], self.network.dtype)
         self.fired = tuple(np.zeros(w.shape[1], np.int64) for w in self.w[:-1])
         self.course = Course(config.learning.schedule, calls, config.training.epochs, np.zeros((), np.int64))
@@ -135,6 +138,7 @@ class Algorithm:
         result = present_to(learn, self.config, self.network, images, labels)
         for w, factor in zip(self.w, scale, strict=True):
             w *= w.dtype.type(factor)
+        self.average.follow(int(self.course.step))
         return result
 
     def firing_times(self) -> list[tuple[str, np.ndarray]]:
@@ -143,9 +147,13 @@ class Algorithm:
     def start_from(self, parameters: np.ndarray) -> None:
         """Begin from the weights of a trained network."""
         self.network.parameters[:] = parameters
+        self.average.restart()
 
     def parameters(self) -> np.ndarray:
-        return self.network.parameters
+        """The moving average of the weights, or themselves without one (D13)."""
+        if not self.average.ema:
+            return self.network.parameters
+        return np.concatenate([mean.ravel() for mean in self.average.mean])
 
     def end_epoch(self, images: int, rng: np.random.Generator) -> None:
         """Re-initialise hidden neurons that fired for less than a share `reinitialise` of the epoch's images."""
@@ -157,4 +165,10 @@ class Algorithm:
     def state(self) -> dict[str, np.ndarray]:
         counts = {f"fired{k}": fired for k, fired in enumerate(self.fired)}
         drawn = self.authors.state() if self.authors else {}
-        return {"parameters": self.network.parameters, "step": self.course.step, **counts, **drawn}
+        return {
+            "parameters": self.network.parameters,
+            "step": self.course.step,
+            **counts,
+            **drawn,
+            **self.average.state(),
+        }
