@@ -25,8 +25,9 @@ def _padded(w: np.ndarray) -> np.ndarray:
 
 def _by_tap(w: np.ndarray, maps_pre: int) -> np.ndarray:
     """w (K*K*C, M) as (K*K * blocks * M, LANES): of each tap, blocks of LANES maps below, 0 where there are fewer."""
-    taps, maps = len(w) // maps_pre, w.shape[1]
-    w = np.pad(w.reshape(taps, maps_pre, maps), ((0, 0), (0, -maps_pre % LANES), (0, 0)))
+    taps, maps, missing = len(w) // maps_pre, w.shape[1], -maps_pre % LANES
+    w = w.reshape(taps, maps_pre, maps)
+    w = np.pad(w, ((0, 0), (0, missing), (0, 0))) if missing else w
     return np.ascontiguousarray(w.reshape(taps, -1, LANES, maps).swapaxes(2, 3)).reshape(-1, LANES)
 
 
