@@ -180,15 +180,20 @@ def layers(work: Work, rounds: int) -> list[dict]:
 def speed(work: Work, rounds: int) -> dict:
     """Seconds per image on one thread, and what a single image and the decision alone take."""
     n, step, anytime = len(work.labels), work.step(), Anytime(work.network)
-    one, one_t = work.t_in[:1], 0.2
+    one, one_t, room = work.t_in[:1], 0.2, work.fused.room(n, peaks=False)
+
+    def decide(t_in):
+        return work.fused.outputs(work.fused.forward(t_in, out=room)).decisions()
+
     with threads(1):
         seconds = {
             "forward": median_seconds(work.forward, rounds, one_t) / n,
             "forward_backward": median_seconds(work.both, rounds, one_t) / n,
             "training_step": median_seconds(step, rounds, one_t) / n,
+            "decision": median_seconds(lambda: decide(work.t_in), rounds, one_t) / n,
             "anytime": median_seconds(lambda: anytime.decide(work.t_in, count=False), rounds, one_t) / n,
             "anytime_counted": median_seconds(lambda: anytime.decide(work.t_in), rounds, one_t) / n,
-            "one_image": median_seconds(lambda: work.forward(one), rounds, one_t),
+            "one_image": median_seconds(lambda: decide(one), rounds, one_t),
             "one_image_anytime": median_seconds(lambda: anytime.decide(one, count=False), rounds, one_t),
         }
         table = layers(work, rounds)

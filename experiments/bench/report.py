@@ -22,6 +22,7 @@ def speed(rows: list[dict]) -> list[str]:
         "forward": "forward",
         "forward_backward": "forward + backward",
         "training_step": "training step",
+        "decision": "decision",
         "anytime": "anytime",
         "anytime_counted": "anytime, spikes counted",
         "one_image": "one image",
