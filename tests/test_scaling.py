@@ -47,7 +47,7 @@ def test_operations_are_synapses_that_spikes_reach(bench):
 def test_a_section_measured_anew_says_so(bench):
     renewed = bench("report").renewed
     whole = {"environment": {"revision": "old"}, "scaling": [1], "speed": [2]}
-    once = renewed(whole, "scaling", {"environment": {"revision": "new"}, "scaling": [3]})
-    assert once == whole | {"scaling": [3], "later": {"scaling": {"revision": "new"}}}
-    twice = renewed(once, "speed", {"environment": {"revision": "newer"}, "speed": [4]})
-    assert twice["later"] == {"scaling": {"revision": "new"}, "speed": {"revision": "newer"}}
+    once = renewed(whole, "scaling", {"environment": {"revision": "new"}, "rounds": 1, "scaling": [3]})
+    assert once == whole | {"scaling": [3], "later": {"scaling": {"revision": "new", "rounds": 1}}}
+    twice = renewed(once, "speed", {"environment": {"revision": "newer"}, "rounds": 5, "speed": [4]})
+    assert twice["later"] == once["later"] | {"speed": {"revision": "newer", "rounds": 5}}

@@ -112,6 +112,14 @@ def timed(seconds: dict):
             setattr(module, name, kernel)
 
 
+def additions(layer, pre, t_max: int) -> int:
+    """Additions of a weight to a potential in a forward pass of a weighted layer: one for each synapse that a spike of
+    the state `pre` below reaches, over the batch."""
+    g, n = layer.geometry, len(pre.t_post)
+    of_pixel = (pre.t_post.reshape(n, g.height * g.width, -1) < t_max).sum(axis=(0, 2))
+    return int((of_pixel * np.diff(layer.fan.first)).sum()) * g.maps_post
+
+
 def operations(work: Work) -> list[dict]:
     """Spikes in, and synaptic operations forward and backward, per weighted layer and image.
 
@@ -122,11 +130,9 @@ def operations(work: Work) -> list[dict]:
     n, states, layers = len(work.labels), work.forward(), work.fused.layers
     rows = []
     for layer, pre in zip(layers, states, strict=False):
-        g = layer.geometry
-        t_pre = pre.t_post.reshape(n, g.height * g.width, g.maps_pre)
-        spikes = (t_pre < work.network.t_max).sum(axis=2)
-        forward = (spikes * np.diff(layer.fan.first)).sum() * g.maps_post
-        rows.append({"layer": layer.tokens[0], "spikes": float(spikes.sum() / n), "forward": float(forward / n)})
+        t_max = work.network.t_max
+        spikes, forward = (pre.t_post < t_max).sum() / n, additions(layer, pre, t_max) / n
+        rows.append({"layer": layer.tokens[0], "spikes": float(spikes), "forward": forward})
     learning, delta = work.config.learning, work.output_error(states)
     for depth in reversed(range(len(layers))):  # as in Network.backward
         layer, pre = layers[depth], states[depth]

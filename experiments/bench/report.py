@@ -215,8 +215,8 @@ SECTIONS = {  # of bench.json, in the order of the report
 
 
 def renewed(whole: dict, section: str, result: dict) -> dict:
-    """A benchmark with one section measured anew; "later" says of which revision, and on which machine."""
-    later = whole.get("later", {}) | {section: result["environment"]}
+    """A benchmark with one section measured anew; "later" says of which revision, where, and in how many rounds."""
+    later = whole.get("later", {}) | {section: result["environment"] | {"rounds": result["rounds"]}}
     return whole | {section: result[section], "later": later}
 
 
@@ -232,5 +232,6 @@ def markdown(result: dict) -> str:
     for name, write in SECTIONS.items():
         lines += write(result) if name in result else []
         if later := result.get("later", {}).get(name):
-            lines += [f"Measured later than the rest: revision {later['revision']}, {later['cpu']}.", ""]
+            of = f"revision {later['revision']}, {later['cpu']}, {later['rounds']} rounds"
+            lines += [f"Measured later than the rest: {of}.", ""]
     return "\n".join([*lines, f"Peak memory of this process: {result['peak_memory_mb']:.0f} MB.", ""])

@@ -6,7 +6,7 @@ neither more nor fewer spikes per neuron, and one thing varies at a time.
 
 import numba
 import numpy as np
-from measure import median_seconds, threads
+from measure import additions, median_seconds, threads
 from work import BATCH, Work
 
 from s4nn_ref.losses.first_spike import Loss
@@ -41,13 +41,8 @@ def spikes_and_operations(network: Network, t_in: np.ndarray) -> tuple[float, fl
     """Spikes of hidden neurons, and additions of a weight to a potential, per image."""
     states, t_max, n = network.forward(t_in), network.t_max, len(t_in)
     spikes = sum(int((state.t_post < t_max).sum()) for state in states[1:-1]) / n
-    operations = 0
-    for layer, pre in zip(network.layers, states, strict=False):
-        if layer.weighted:
-            g = layer.geometry
-            of_pixel = (pre.t_post.reshape(n, g.height * g.width, -1) < t_max).sum(axis=(0, 2))
-            operations += int((of_pixel * np.diff(layer.fan.first)).sum()) * g.maps_post
-    return spikes, operations / n
+    layers = zip(network.layers, states, strict=False)
+    return spikes, sum(additions(layer, pre, t_max) for layer, pre in layers if layer.weighted) / n
 
 
 def measured(network: Network, t_in: np.ndarray, n_threads: int, rounds: int) -> dict:

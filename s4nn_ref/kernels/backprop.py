@@ -140,7 +140,7 @@ def _gradient_by_tap(n, errors, spikes, geometry, rows, grad, first):
 
 @kernel
 def _weight_gradient_of_images(images, error, t_pre, t_max, geometry, window, fan, shard, grad):
-    """if_conv_weight_gradient of the images begin .. end - 1, into the gradient of their shard."""
+    """if_conv_weight_gradient of a shard, images = (begin, end), into its gradient (R, M)."""
     c, real, columns = geometry, grad.dtype, geometry.width_post // window
     positions, pixels = c.height_post * c.width_post, c.height * c.width
     by_tap = positions > 1 and grad.shape[0] * LANES * grad.itemsize > SMALL
@@ -258,7 +258,7 @@ def _times_of_peaks(t_peak, times):
 
 @kernel
 def _propagate_images(images, error, t_peak_pre, w_post, geometry, window, delta_pre):
-    """if_conv_propagate of the images begin .. end - 1."""
+    """if_conv_propagate of a shard, images = (begin, end)."""
     c, real, columns = geometry, delta_pre.dtype, geometry.width_post // window
     pixels, positions, blocks = c.height * c.width, c.height_post * c.width_post, (c.maps_pre + LANES - 1) // LANES
     size = error.g.shape[1] * c.maps_post
