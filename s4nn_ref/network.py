@@ -302,13 +302,14 @@ class Network:
         surrogate : a key of neurons.surrogates.SURROGATES, of hidden layers; the output's is always 1 (D5)
         normalise : "none", "signed-sum", "l1" or "l2" over each weighted layer's neurons (Eq. 11, D4)
         local     : function(t_post, dE/dt) -> the error of a hidden layer in place of dE/dt, for layers that have
-                    targets of their own; (B, ...) each, of as many neurons
+                    targets or costs of their own; (B, ...) each, of as many neurons. Where a pooling follows, of its
+                    neurons, which alone pass spikes on
         """
         delta, of_layers = error, list(grad)  # Eq. 7: delta = dE/dt of the outputs
         with running():
             for i in reversed(range(len(self.layers))):
                 layer, pre, post = self.layers[i], states[i], states[i + 1]
-                if local and layer.integrates and layer is not self.layers[-1]:
+                if local and self._passes_spikes_on(i):
                     delta = local(post.t_post, delta)
                 g = layer.synaptic_error(post, delta, surrogate, normalise)  # Eqs. 8 and 11; g holds the masks' times
                 if layer.weighted:
@@ -316,3 +317,8 @@ class Network:
                 if not of_layers:
                     return
                 delta = layer.propagate(pre, g)  # Eq. 10
+
+    def _passes_spikes_on(self, i: int) -> bool:
+        """Whether layer i is hidden, not of pulses, and its spikes reach other neurons than those of a pooling."""
+        layer, above = self.layers[i], self.layers[i + 1 : i + 2]
+        return bool(above) and not isinstance(layer, Pulses) and not isinstance(above[0], Pool)

@@ -213,7 +213,7 @@ def test_an_optimiser_beside_an_algorithm_that_has_its_own_update_is_refused(alg
 @pytest.mark.parametrize(
     ("table", "keys"),
     [
-        (minimal(), {"learning": {"lam": 1, "hinge": True}}),
+        (minimal(), {"learning": {"lam": 1, "hinge": True, "spike_penalty": 1}}),
         (minimal(**FIRST_SPIKE), {"learning": {"noise": 1, "final_potentials": 1, "latency_penalty": 1}}),
         (minimal(**CROSS_ENTROPY), {"learning": {"variable": "z"}}),
         (minimal(**S4NN_TARGETS), {"learning": {"gamma": 1}}),

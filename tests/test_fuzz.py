@@ -56,6 +56,7 @@ final_potentials = 1
 latency_penalty = 0.01
 surrogate = "window"
 normalise = "l2"
+spike_penalty = 1e-5
 [optimiser]
 rule = "muon"
 eta = [0.4, 0.02]

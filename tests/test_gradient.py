@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from drawn import has_both, random_network, random_times, reference_layers, shaped_as_weights
 
+from s4nn_ref.algorithms.ds4nn import Algorithm
+from s4nn_ref.config import config_of_dict
 from s4nn_ref.losses.relative_targets import target_times
 from s4nn_ref.neurons.surrogates import SURROGATES
 from s4nn_ref.reference import ds4nn
@@ -25,8 +27,9 @@ def factor(v_peak, surrogate):
 
 
 def linearised(network, states, w_new, surrogate, image):
-    """Displacements u - t of the output neurons for weights w_new, one image."""
+    """Displacements u - t of the neurons of every layer for weights w_new, one image, input first."""
     shift = np.zeros(network.input_shape)
+    shifts = [shift]
     weights = iter(zip(network.w, w_new, strict=True))
     for depth, spec in enumerate(network.specs):
         pre, post = states[depth], states[depth + 1]
@@ -34,6 +37,7 @@ def linearised(network, states, w_new, surrogate, image):
             y, x, c = np.indices(spec.shape_post)
             dy, dx = np.divmod(post.winner[image], spec.window)
             shift = shift[y * spec.window + dy, x * spec.window + dx, c]
+            shifts.append(shift)
             continue
         w, new = next(weights)
         is_output = spec is network.specs[-1]
@@ -53,7 +57,8 @@ def linearised(network, states, w_new, surrogate, image):
                 total -= w[j, ky, kx] @ np.where(t_peak_i <= t_j[y, x, j], shift[yy, xx], 0.0)
             moved[y, x, j] = -k[y, x, j] * total
         shift = moved
-    return shift.ravel()
+        shifts.append(shift)
+    return shifts
 
 
 class Case:
@@ -82,7 +87,7 @@ class Case:
 
         def cost(scale):
             w_new = [w + scale * d for w, d in zip(self.network.w, directions, strict=True)]
-            moved = [linearised(self.network, self.states, w_new, surrogate, b) for b in range(2)]
+            moved = [linearised(self.network, self.states, w_new, surrogate, b)[-1].ravel() for b in range(2)]
             return 0.5 * ((self.e + np.array(moved)) ** 2).sum()
 
         return (cost(h) - cost(-h)) / (2 * h)
@@ -142,3 +147,52 @@ def test_the_check_fails_for_exchanged_neurons():
     gradient, directions = case.gradient_of_the_network("window-silent"), case.directions(1)
     numeric = case.slope_of_the_twin(directions, "window-silent")
     assert (gradient[1][::-1] * directions[1]).sum() != pytest.approx(numeric, rel=1e-2)
+
+
+@pytest.mark.parametrize("structure", ["3C3-P2-4C3-P2-5", "3C3S2-4C2-6-5"])
+def test_the_price_of_spikes_equals_that_of_the_twin(structure):
+    """D47: hidden spikes up to the decision, of layers that pass them on, cost their steps until it is over."""
+    penalty, rng = 0.01, np.random.default_rng(7)
+    network = {"structure": structure, "input_shape": [12, 12, 1], "t_max": T_MAX, "precision": "float64",
+               "padding": "same" if "P2" in structure else "valid", "pool_ties": "potential",
+               "init": [[0, 1]] * len(Case(structure).network.w)}  # fmt: skip
+    learning = {"loss": "relative-targets", "lam": 4, "normalise": "none", "spike_penalty": penalty}
+    config = config_of_dict({"network": network, "learning": learning, "training": {"batch": 2}})
+    algorithm = Algorithm(config, rng, 1, lambda network: None)
+    case = Case(structure)
+    algorithm.network.parameters[:] = case.network.parameters
+    images, labels = rng.integers(0, 256, (2, 12, 12, 1), np.uint8), np.array([1, 3])
+    case.t_in = case.network.encode(images)
+    case.states = case.network.forward(case.t_in)
+    outputs = case.network.outputs(case.states)
+    of_outputs, e = config.learning.loss.error(outputs, labels)
+    specs, decision = case.network.specs, outputs.t_out.min(axis=1)
+    passing = [i for i in range(1, len(specs)) if specs[i].kind != "pool"]  # layers whose spikes a neuron integrates
+
+    def of_spikes(shifts, image):
+        cost, counted = 0.0, 0
+        for i in passing:
+            t = case.states[i].t_post[image]
+            counts = (t <= decision[image]) & (t < T_MAX)
+            counted += counts.sum()
+            cost += penalty * (decision[image] + 1 - (t + shifts[i]))[counts].sum()
+        assert counted > 0
+        return cost
+
+    def cost(scale, directions):
+        w_new, total = [w + scale * d for w, d in zip(case.network.w, directions, strict=True)], 0.0
+        for b in range(2):
+            shifts = linearised(case.network, case.states, w_new, "window", b)
+            total += e[b] @ shifts[-1].ravel() + of_spikes(shifts, b)
+        return total
+
+    expected = of_outputs + [of_spikes([np.zeros(1)] * len(case.states), b) for b in range(2)]
+    np.testing.assert_allclose(algorithm.backward(images, labels)[0], expected)
+    gradient = [g.sum(axis=0) for g in shaped_as_weights(algorithm.grad, case.network.w)]
+    for layer in range(len(case.network.w)):
+        directions, h = case.directions(layer), 1e-4
+        numeric = (cost(h, directions) - cost(-h, directions)) / (2 * h)
+        assert (gradient[layer] * directions[layer]).sum() == pytest.approx(numeric, rel=1e-6)
+    without = case.network.gradients()
+    case.network.backward(case.states, e, without, "window", "none")
+    assert np.abs(algorithm.grad[0].sum(axis=0) - without[0].sum(axis=0)).max() > 0

@@ -1,10 +1,10 @@
 """DS4NN: learning from batches by temporal backpropagation (Mirsadeghi et al. 2023, section 2.2).
 
 The paper's loss is losses/relative_targets.py; the gradient is Network.backward, the update the optimiser's. Departures
-D4, D5, D13, D15, D16, D22 in docs/deviations.md. Reference: reference/ds4nn.py.
+D4, D5, D13, D15, D16, D22, D47 in docs/deviations.md. Reference: reference/ds4nn.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -19,11 +19,28 @@ LOSSES = Registry("s4nn_ref.losses", "Loss")
 
 @dataclass(frozen=True)
 class Settings:
-    """loss : of the output layer   surrogate : of dt/dV (D5)   normalise : Eq. 11 (D4)"""
+    """loss          : of the output layer
+    surrogate     : of dt/dV (D5)
+    normalise     : Eq. 11 (D4)
+    spike_penalty : what a hidden spike costs for each step that it comes before the decision, in the loss's unit (D47)
+    """
 
     loss: object = choice(LOSSES, "first-spike")
     surrogate: Literal["fired", "window", "window-silent"] = "window"
     normalise: Literal["none", "signed-sum", "l1", "l2"] = "none"
+    spike_penalty: float = field(default=0.0, metadata={"least": 0})
+
+
+def spike_cost(t_post: np.ndarray, decision: np.ndarray, t_max: int, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cost of the spikes of a hidden layer until the decision (D47), and its derivative with respect to their times.
+
+    t_post : (B, ...), firing times   decision : (B,), of the first output spike; t_max where there is none
+    ->       E (B,), the sum of penalty * (decision + 1 - t_post), and dE/dt like t_post
+    """
+    steps = decision.reshape(-1, *(1,) * (t_post.ndim - 1)) + 1 - t_post
+    counts = (steps > 0) & (t_post < t_max)  # as for MRN: spikes up to and including the decision's step
+    cost = penalty * np.where(counts, steps, 0).reshape(len(t_post), -1).sum(axis=1)
+    return cost, np.where(counts, -penalty, 0.0)
 
 
 class Algorithm(BatchAlgorithm):
@@ -40,5 +57,13 @@ class Algorithm(BatchAlgorithm):
         """Add dE/dw of a batch to `grad`; returns what `learn` does."""
         learning, (states, outputs) = self.config.learning, self.forward(images)
         cost, error = learning.loss.error(outputs, labels)
-        self.fused.backward(states, error, self.grad, learning.surrogate, learning.normalise)
+        decision = outputs.t_out.min(axis=1)
+
+        def with_spikes(t_post, delta):
+            of_spikes, slope = spike_cost(t_post, decision, self.network.t_max, learning.spike_penalty)
+            cost[...] += of_spikes
+            return delta + slope.reshape(delta.shape).astype(delta.dtype)
+
+        local = with_spikes if learning.spike_penalty > 0 else None
+        self.fused.backward(states, error, self.grad, learning.surrogate, learning.normalise, local)
         return cost, outputs.decisions() == labels
