@@ -101,6 +101,7 @@ bench: .venv/installed
 
 figures: .venv/installed
 	$(BIN)/python figures/draw_all.py $(RECORD)
+	$(if $(RECORD),,$(BIN)/python figures/side_by_side.py)
 	$(if $(RECORD),,$(BIN)/python figures/systems.py)
 
 tables: .venv/installed

@@ -20,11 +20,10 @@ def mean_times(run: Run) -> np.ndarray:
     return np.array([t_out[labels == c].mean(axis=0) if (labels == c).any() else none for c in range(n)])
 
 
-def draw(run: Run) -> Figure:
+def matrix(axes, run: Run):
+    """Draw the mean times into axes; returns the image, for a colour bar."""
     times = mean_times(run)
     n = len(times)
-    figure = Figure(figsize=(PAGE * 0.8, PAGE * 0.62), layout="constrained")
-    axes = figure.subplots()
     image = axes.imshow(times, cmap="viridis", vmin=0, vmax=run.responses.t_max)
     for (row, column), t in np.ndenumerate(times):
         if n > MANY or np.isnan(t):
@@ -36,6 +35,13 @@ def draw(run: Run) -> Figure:
     label_matrix(axes, run.classes)
     axes.spines[:].set_visible(False)
     axes.set(xlabel="output neuron", ylabel="class of the image")
+    return image
+
+
+def draw(run: Run) -> Figure:
+    figure = Figure(figsize=(PAGE * 0.8, PAGE * 0.62), layout="constrained")
+    axes = figure.subplots()
+    image = matrix(axes, run)
     axes.set_title(f"{run.title}: mean firing time over each class (framed: the right neuron)")
     figure.colorbar(image, label=f"time (steps; {run.responses.t_max}: silent)", shrink=0.9)
     return figure

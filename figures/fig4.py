@@ -23,11 +23,10 @@ def confusion(run: Run) -> np.ndarray:
     return counts
 
 
-def draw(run: Run) -> Figure:
+def matrix(axes, run: Run):
+    """Draw the confusion matrix into axes, titled; returns the image, for a colour bar."""
     counts = confusion(run)
     n = len(counts)
-    figure = Figure(figsize=(PAGE * 0.8, PAGE * 0.62), layout="constrained")
-    axes = figure.subplots()
     image = axes.imshow(np.where(counts, counts, np.nan), cmap="Blues", norm=LogNorm(1, max(counts.max(), 2)))
     for (row, column), count in np.ndenumerate(counts):
         if count and n <= MANY:
@@ -37,6 +36,12 @@ def draw(run: Run) -> Figure:
     axes.spines[:].set_visible(False)
     accuracy = np.trace(counts) / counts.sum()
     axes.set(xlabel="decision", ylabel="class of the image", title=f"{run.title}: {100 * accuracy:.2f} % right")
+    return image
+
+
+def draw(run: Run) -> Figure:
+    figure = Figure(figsize=(PAGE * 0.8, PAGE * 0.62), layout="constrained")
+    image = matrix(figure.subplots(), run)
     figure.colorbar(image, label="test images (logarithmic)", shrink=0.9)
     return figure
 

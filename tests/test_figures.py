@@ -458,7 +458,41 @@ def test_a_run_on_fashion_mnist(run, data_dir, tmp_path, monkeypatch):
     assert (tmp_path / "figures" / "runs-run" / "fig6.png").exists()
 
 
-@pytest.mark.parametrize("name", [*SCRIPTS, "animation", "draw_all"])
+def test_runs_side_by_side(run, data_dir, tmp_path, capsys, monkeypatch):
+    """Each figure of the paper has a panel, or bars, for each run, with what that run's own figure has."""
+    side_by_side, one = import_module("side_by_side"), opened(run)
+    monkeypatch.delenv("S4NN_DATA", raising=False)
+    other = shutil.copytree(run, tmp_path / "other" / "seed1")
+    record = json.loads((other / "record.json").read_text())
+    record["seed"] = 1
+    (other / "record.json").write_text(json.dumps(record))
+    runs = [import_module("common").opened(folder, data_dir) for folder in (run, other)]
+    figures = side_by_side.draw(runs)
+    assert sorted(figures) == ["fig1", "fig2", "fig3", "fig4"]
+    bars = [[bar.get_height() for bar in group] for group in figures["fig1"].axes[0].containers]
+    assert bars == [pytest.approx(one.responses.spikes.mean(axis=0).tolist())] * 2
+    for name, values in (
+        ("fig2", import_module("fig2").mean_times(one)),
+        ("fig4", import_module("fig4").confusion(one)),
+    ):
+        panels = [axes.images[0] for axes in figures[name].axes[:2]]
+        for panel in panels:
+            shown = np.where(values, values, np.nan) if name == "fig4" else values
+            np.testing.assert_allclose(np.ma.filled(panel.get_array(), np.nan), shown)
+        assert panels[0].get_clim() == panels[1].get_clim()
+    index = import_module("fig3").typical_image(one)
+    assert [axes.get_title().partition(":")[0] for axes in figures["fig3"].axes] == [
+        f"{r.title}, test image {index}" for r in runs
+    ]
+    out, nothing = tmp_path / "out", tmp_path / "nothing"
+    nothing.mkdir()
+    capsys.readouterr()
+    assert side_by_side.main([str(run), str(other), "--data", str(nothing), "--out", str(out)]) == 0
+    assert {path.name for path in out.glob("*.png")} == {"fig1.png", "fig2.png", "fig4.png"}
+    assert capsys.readouterr().err.startswith("fig3 left out: no test images")
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, "animation", "draw_all", "side_by_side"])
 def test_a_record_that_is_missing_or_not_ours_is_an_error_of_one_line(name, tmp_path, capsys):
     module = import_module(name)
     command = getattr(module, "main", None)
