@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import ladder
 from common import ROOT, attempt, median_run
@@ -70,6 +71,23 @@ def metrics(values: Values, experiments: tuple[str, ...], paper: bool) -> str:
     return markdown(rows)
 
 
+def epochs(values: Values) -> str:
+    """Seconds per epoch of every experiment of the tables, as its runs recorded them: medians over seeds."""
+    rows = [
+        ["experiment", "structure", "processor", "threads", "first epoch (s)", "median epoch (s)", "epochs", "minutes"]
+    ]
+    for experiment in dict.fromkeys(name for names, _ in TABLES.values() for name in names):
+        records = values.records(experiment)
+        seconds = [[row["seconds"] for row in record["history"]] for record in records]
+        first, typical = (median(of_run(one) for one in seconds) for of_run in (lambda one: one[0], median))
+        length = median(len(one) for one in seconds)
+        cpu = ", ".join(sorted({record["environment"]["cpu"] for record in records}))
+        places = values[f"{experiment} structure"], cpu, values[f"{experiment} threads"]
+        minutes = ROWS["minutes"].cell([median(ROWS["minutes"].values(records))])
+        rows.append([f"`{experiment}`", *places, f"{first:.0f}", f"{typical:.0f}", f"{length:.0f}", minutes])
+    return markdown(rows)
+
+
 def commands(values: Values, tables: tuple[str, ...]) -> str:
     """How every column of some tables came about, and its accuracy seed by seed."""
     rows = [["experiment", "command", "seeds", "median seed", "accuracy, seed by seed (%)", "revision"]]
@@ -97,6 +115,9 @@ def short(values: Values, dataset: str, columns: dict[str, str]) -> str:
     return markdown(rows)
 
 
+WHOLE = {"ladder": lambda values: markdown(ladder.table(ladder.present(values.results))), "epochs": epochs}
+
+
 def table(values: Values, name: str) -> str:
     """A table by its name."""
     if name in TABLES:
@@ -105,9 +126,9 @@ def table(values: Values, name: str) -> str:
         return short(values, *SHORT[name])
     if name in COMMANDS:
         return commands(values, COMMANDS[name])
-    if name == "ladder":
-        return markdown(ladder.table(ladder.present(values.results)))
-    raise InputError(f"no table is called {name!r}; there are {', '.join((*TABLES, *SHORT, *COMMANDS, 'ladder'))}")
+    if name in WHOLE:
+        return WHOLE[name](values)
+    raise InputError(f"no table is called {name!r}; there are {', '.join((*TABLES, *SHORT, *COMMANDS, *WHOLE))}")
 
 
 @dataclass(frozen=True)
