@@ -5,16 +5,53 @@ Layers (layers.py) know shapes and settings; an engine knows kernels. Where sums
 times and gradients, bit for bit; which one runs is one key, `network.engine`.
 """
 
+import re
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
+from numba.core.errors import NumbaError
 
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels import backprop, continuous, convolution, output, plain, two_times
 from s4nn_ref.kernels.compile import LANES
+from s4nn_ref.kernels.running import running
 from s4nn_ref.kernels.spikes import fan_out
 from s4nn_ref.kernels.state import Error, State
 from s4nn_ref.neurons import step
 
+MODEL = ("start", "echoes", "add", "crossing", "dt_dw", "dt_dt", "potential")  # parts of a neuron model (neurons/)
 N_SHARDS = 4  # pieces of a batch; a constant, so that no bit depends on the number of threads
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@contextmanager
+def computing():
+    """Run kernels inside (kernels/running.py).
+
+    Raises InputError where numba cannot compile a function from outside the package.
+    """
+    with running():
+        try:
+            yield
+        except NumbaError as error:
+            _explain(error)
+            raise
+
+
+def _explain(error: NumbaError) -> None:
+    """Raise InputError where numba's complaint is of a function that is not the package's."""
+    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # its colours
+    files = [Path(name) for name in re.findall(r'File "(.+?)", line', said)]
+    own = [name for name in files if "numba" not in name.parts and not name.resolve().is_relative_to(_PACKAGE)]
+    if not own:
+        return
+    found = re.findall(r"^(No implementation of .*?|Unknown attribute .*?|.*Error: .*?)(?: found for .*)?$", said, re.M)
+    reason = ([one for one in found if "pipeline" not in one] or said.splitlines())[-1].strip()  # the innermost
+    raise InputError(
+        f"{own[0].name} has a function that numba cannot compile: {reason}; the fast engine gives a neuron's functions "
+        'lanes, which know operators, np.minimum and np.maximum, and engine = "plain" gives them numbers'
+    ) from error
 
 
 def _padded(w: np.ndarray) -> np.ndarray:
@@ -158,8 +195,15 @@ def _times(state: State) -> np.ndarray:
 def engine_of(name: str, model) -> Fast | Plain:
     """The engine called "fast" or "plain" for a neuron model.
 
-    Raises InputError where there is no fast one.
+    Raises InputError where there is no fast one, or the model lacks a part.
     """
+    needed = MODEL if name == "plain" or model.integer else (*MODEL, "may_fire")
+    missing = [part for part in needed if not hasattr(model, part)]
+    if missing:
+        raise InputError(
+            f'the neuron model {model.__name__} has no {", ".join(missing)}, which engine = "{name}" needs: '
+            "s4nn_ref/neurons/__init__.py says what each of them is"
+        )
     if name == "plain":
         return Plain(model)
     if model is step:
@@ -168,5 +212,10 @@ def engine_of(name: str, model) -> Fast | Plain:
         raise InputError(
             f'network.engine = "fast" computes no model in integer time but step, not {model.__name__}; use engine = '
             '"plain"'
+        )
+    if len(model.start) != 2:
+        raise InputError(
+            f'network.engine = "fast" computes models of two sums, and {model.__name__} has {len(model.start)}; use '
+            'engine = "plain"'
         )
     return Continuous(model)

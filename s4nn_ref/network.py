@@ -11,10 +11,9 @@ import numpy as np
 
 from s4nn_ref.decision import decide, fired
 from s4nn_ref.encoding import encode, latencies
-from s4nn_ref.engines import N_SHARDS, engine_of
+from s4nn_ref.engines import N_SHARDS, computing, engine_of
 from s4nn_ref.errors import InputError
 from s4nn_ref.kernels.output import for_each_image, output_potentials
-from s4nn_ref.kernels.running import running
 from s4nn_ref.kernels.state import State
 from s4nn_ref.layers import Clock, Conv, ConvPool, Dense, Output, Pool, Pulses, room, spikes_of
 from s4nn_ref.neurons import step
@@ -93,7 +92,7 @@ class Outputs:
         n, classes = self.t_out.shape
         cost, error = np.empty(n), np.empty((n, self.threshold.size, classes))
         run = for_each_image(cost_of_image)
-        with running():
+        with computing():
             run(self.t_pre, self.w, labels, self.threshold, keys, min(N_SHARDS, n), cost, error)
         return cost, error
 
@@ -254,7 +253,7 @@ class Network:
         states = [state.head(n) for state in out] if out else self.room(n)
         np.minimum(t_in, self.clock.dtype.type(t_end), out=states[0].t_post)
         states[0].t_peak[...] = states[0].t_post  # an input neuron takes no error; its peak is its spike
-        with running():
+        with computing():
             for layer, (pre, post) in zip(self.layers, pairwise(states), strict=True):
                 layer.forward(pre, post, t_end)
         return states
@@ -306,7 +305,7 @@ class Network:
                     neurons, which alone pass spikes on
         """
         delta, of_layers = error, list(grad)  # Eq. 7: delta = dE/dt of the outputs
-        with running():
+        with computing():
             for i in reversed(range(len(self.layers))):
                 layer, pre, post = self.layers[i], states[i], states[i + 1]
                 if local and self._passes_spikes_on(i):

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from numba.core import config
 
 from s4nn_ref import algorithms, losses, neurons
 from s4nn_ref.algorithms.ds4nn import LOSSES
@@ -13,6 +14,7 @@ from s4nn_ref.encoding import latencies
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network, Settings
 from s4nn_ref.neurons import linear, step
+from s4nn_ref.settings import find_own_parts
 
 
 def sums_of(model, inputs):
@@ -207,6 +209,71 @@ def test_own_parts_that_are_none_are_told(monkeypatch, tmp_path):
     monkeypatch.setenv("S4NN_PARTS", str(tmp_path / "gone"))
     with pytest.raises(InputError, match=r"S4NN_PARTS = .*: there is no such folder"):
         config_of_dict(tables)
+
+
+OWN_NEURON = """
+import math
+import numpy as np
+
+integer, echoes, start = False, ((0.0, 1.0),), (0.0, 0.0)
+
+
+def add(sums, t_pre, w):
+    return sums[0] + w, sums[1] + w * t_pre
+
+
+def crossing(sums, v_th):
+    return (v_th + sums[1]) / sums[0] if sums[0] > 0.0 else math.inf
+
+
+def may_fire(sums, t_last, t_next, v_th):
+    return sums[0] * t_next - sums[1] >= v_th
+
+
+def dt_dw(sums, t_post, t_pre, w):
+    return (t_pre - t_post) / sums[0]
+
+
+def dt_dt(sums, t_post, t_pre, w):
+    return w / sums[0]
+
+
+def potential(sums, t):
+    return sums[0] * t - sums[1]
+"""
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "engine", "said"),
+    [
+        ("def may_fire", "def might_fire", "fast", r"has no may_fire, which engine = \"fast\" needs"),
+        ("def dt_dt", "def dt", "plain", r"has no dt_dt, which engine = \"plain\" needs"),
+        ("(0.0, 0.0)\n", "(0.0, 0.0, 0.0)\n", "fast", r'models of two sums, and .*has 3; use engine = "plain"'),
+        (
+            "sums[0] * t_next",
+            "np.exp(sums[0]) * t_next",
+            "fast",
+            r"wrong\.py has a function that numba cannot.*ufunc exp",
+        ),
+        ("(v_th + sums[1])", "sums.nothing", "plain", r"wrong\.py has a function that numba cannot compile.*crossing"),
+    ],
+)
+def test_what_is_wrong_with_a_neuron_of_ones_own_is_one_line(monkeypatch, tmp_path, there, instead, engine, said):
+    assert there in OWN_NEURON
+    own_part(monkeypatch, tmp_path, "neurons", "wrong.py", OWN_NEURON.replace(there, instead))
+    find_own_parts()
+    from s4nn_ref.neurons import wrong
+
+    settings = Settings("6-5-3", input_shape=(2, 3, 1), v_th=1.0, engine=engine)
+    try:
+        if config.DISABLE_JIT and "compile" in said:
+            pytest.skip("nothing is compiled here")
+        with pytest.raises(InputError, match=said) as error:
+            Network(settings, wrong).forward(np.zeros((1, 2, 3, 1)))
+        assert "\n" not in str(error.value)
+    finally:
+        sys.modules.pop("s4nn_ref.neurons.wrong")
+        del sys.modules["s4nn_ref.neurons"].wrong
 
 
 def test_latencies_by_hand():
