@@ -4,6 +4,7 @@ BIN := .venv/bin
 TRAIN = $(BIN)/s4nn train experiments/$(1).toml --resume
 ENGINES = 'tests/test_continuous.py::test_both_engines_give_the_same_bits[5C3S2-70C2-P2-3-float64-linear]' \
 	'tests/test_continuous.py::test_inputs_at_two_times_take_a_shorter_way[40-70-3-linear]'
+RUNGS = $(addprefix ladder/,$(basename $(notdir $(sort $(wildcard experiments/ladder/*.toml))))) mnist-near
 PLAIN = $(addprefix tests/test_,kernels.py backprop.py gradient.py ds4nn.py first_spike.py anytime.py)
 BOUNDS = $(addprefix tests/test_,kernels.py backprop.py) $(ENGINES)
 
@@ -16,7 +17,7 @@ help:
 	@echo "make mnist          train mnist (faithful) and mnist-plus, print both beside the paper"
 	@echo "make mnist-early    train mnist-early, which decides as early as the paper's network"
 	@echo "make mnist-literal  the paper's printed settings"
-	@echo "make ladder         train the steps from the printed rule to the printed numbers, three seeds each, about three hours"
+	@echo "make ladder         train the steps from the printed rule to the printed numbers, three seeds each, about four hours"
 	@echo "make fashion        train fashion (faithful) and fashion-plus, print both beside the paper"
 	@echo "make systems        train S4NN, BS4NN, ReL-PSP, Mostafa, Comsa and STiDi-BP, three hours"
 	@echo "make s4nn-authors   make the weights again that S4NN's authors published, and compare every bit"
@@ -61,8 +62,8 @@ mnist-literal: .venv/installed
 
 # Ctrl-C loses nothing: call it again
 ladder: .venv/installed
-	set -e; for rung in $(basename $(notdir $(sort $(wildcard experiments/ladder/*.toml)))); do for seed in 0 1 2; do \
-		$(BIN)/s4nn train experiments/ladder/$$rung.toml --seed $$seed --resume --out runs/ladder/$$rung/seed$$seed; \
+	set -e; for rung in $(RUNGS); do for seed in 0 1 2; do \
+		$(BIN)/s4nn train experiments/$$rung.toml --seed $$seed --resume --out runs/$$rung/seed$$seed; \
 	done; done
 
 fashion: .venv/installed

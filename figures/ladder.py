@@ -24,6 +24,7 @@ RUNGS = {
     "ladder/4-augment": "distorted images (D14), 12 epochs",
     "ladder/5-hinge": "no error where the order is right (D10), lambda 30 (D27)",
     "ladder/6-sparse": "sparser first layer (D17), larger rates, 26 epochs",
+    "mnist-near": "output threshold that falls (D25)",
 }
 COLUMNS = ("strict", "first_spike", "unique", "lenient", "potentials", "silent", "tied", "decision_time", "mrn", "dead")
 

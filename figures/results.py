@@ -25,7 +25,7 @@ from s4nn_ref.files import write_atomically
 
 # table: its experiments, and whether one column "paper" holds for all of them
 TABLES = {
-    "mnist": (("mnist-literal", "mnist", "mnist-plus", "mnist-early"), True),
+    "mnist": (("mnist-literal", "mnist", "mnist-near", "mnist-plus", "mnist-early"), True),
     "fashion": (("fashion", "fashion-plus"), True),
     "table 3": (("mnist", "table3-s4nn", "table3-mostafa", "table3-comsa"), False),
     "systems mnist": (BASELINES["mnist"], False),

@@ -2,9 +2,9 @@
 
     python figures/side_by_side.py [RECORD ...] [--out DIR] [--data DIR]
 
-Without records: the shipped median runs of `mnist` and `mnist-plus`, and of `fashion` and `fashion-plus`. Fig. 3 needs
-the data set. All panels of Fig. 3 show the same test image, and every threshold is drawn: a falling one is not the
-paper's.
+Without records: the shipped median runs of `mnist`, `mnist-near` and `mnist-plus`, and of `fashion` and
+`fashion-plus`. Fig. 3 needs the data set. All its panels show the same test image, and every threshold is drawn: a
+falling one is not the paper's.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from s4nn_ref.app.predict import draw_potentials, predict
 
-SHOWN = ("mnist", "mnist-plus", "fashion", "fashion-plus")
+SHOWN = ("mnist", "mnist-near", "mnist-plus", "fashion", "fashion-plus")
 COLORS = (ORANGE, BLUE, GREEN)
 
 

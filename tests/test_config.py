@@ -366,12 +366,20 @@ CHANGES = {
 
 
 # what the files of now have otherwise since (D28)
-OF_THEN = {"bs4nn": {"factor": 5.0, "schedule": "constant", "weight_decay": 0.0}}
+OF_THEN = {
+    "bs4nn": {
+        "learning": {"factor": 5.0, "schedule": "constant", "weight_decay": 0.0, "eta": 0.1, "ema": 0.0},
+        "augment": {"epochs": 0, "shift": 0, "probability": 0.0, "rotation": 0.0, "scale": 0.0},
+        "training": {"epochs": 200},
+    }
+}
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_experiment_of_0_1_0_is_the_experiment_file_of_now(name):
-    expected = read_config(FOLDER / f"{name}.toml").changed("learning", **OF_THEN.get(name, {}))
+    expected = read_config(FOLDER / f"{name}.toml")
+    for section, keys in OF_THEN.get(name, {}).items():
+        expected = expected.changed(section, **keys)
     old = with_keys(OLD, CHANGES[name]) | {"name": name}
     assert is_old(old)
     before = deepcopy(old)
