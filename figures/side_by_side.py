@@ -2,28 +2,28 @@
 
     python figures/side_by_side.py [RECORD ...] [--out DIR] [--data DIR]
 
-Without records: the shipped median runs of `mnist`, `mnist-near` and `mnist-plus`, and of `fashion` and
-`fashion-plus`. Fig. 3 needs the data set. All its panels show the same test image, and every threshold is drawn: a
-falling one is not the paper's.
+All runs are of one data set, and Fig. 1 is of networks of one structure. Without records: the shipped median runs of
+`mnist`, `mnist-near` and `mnist-plus`, and of `fashion` and `fashion-plus`. Fig. 3 needs the data set. All its panels
+show the same test image, and every threshold is drawn: a falling one is not the paper's.
 """
 
 import argparse
 import sys
-from itertools import groupby
 from pathlib import Path
 
 import fig2
 import fig4
 import numpy as np
-from common import BLUE, GREEN, ORANGE, OUT, PAGE, Missing, Run, attempt, median_run, opened, save
+from common import BLUE, GREEN, ORANGE, OUT, PAGE, PINK, RED, SKY, Missing, Run, attempt, median_run, opened, save
 from draw_all import PAPER
 from fig3 import typical_image
 from matplotlib.figure import Figure
 
 from s4nn_ref.app.predict import draw_potentials, predict
+from s4nn_ref.errors import InputError
 
-SHOWN = ("mnist", "mnist-near", "mnist-plus", "fashion", "fashion-plus")
-COLORS = (ORANGE, BLUE, GREEN)
+SHOWN = (("mnist", "mnist-near", "mnist-plus"), ("fashion", "fashion-plus"))
+COLORS = (ORANGE, BLUE, GREEN, RED, SKY, PINK)
 
 
 def spikes(runs: list[Run]) -> Figure:
@@ -31,6 +31,8 @@ def spikes(runs: list[Run]) -> Figure:
     figure = Figure(figsize=(PAGE, 2.8), layout="constrained")
     axes, width = figure.subplots(), 0.8 / len(runs)
     layers = runs[0].responses.layers
+    if any(run.responses.layers != layers for run in runs):
+        raise Missing("the runs are of networks of different structures")
     for k, run in enumerate(runs):
         mean = run.responses.spikes.mean(axis=0)
         place = np.arange(len(mean)) + (k - (len(runs) - 1) / 2) * width
@@ -60,6 +62,8 @@ def matrices(runs: list[Run], script, title: str) -> Figure:
 
 def potentials(runs: list[Run]) -> Figure:
     """Fig. 3: potentials of the outputs for one image, the one that is typical of the first run."""
+    if not all(run.network.neuron.integer for run in runs):
+        raise Missing("potentials in continuous time are not kept")
     index = typical_image(runs[0])
     figure = Figure(figsize=(PAGE, 2.4 * len(runs)), layout="constrained")
     for axes, run in zip(figure.subplots(len(runs), squeeze=False)[:, 0], runs, strict=True):
@@ -97,14 +101,15 @@ def main(argv=None) -> int:
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data sets, as for s4nn train")
     args = parser.parse_args(argv)
 
-    def write() -> None:
-        runs = [opened(folder, args.data) for folder in args.records or [median_run(name) for name in SHOWN]]
-        runs.sort(key=lambda run: run.dataset != "mnist")  # a stable sort: MNIST first, else in the order given
-        for _, of_dataset in groupby(runs, key=lambda run: run.dataset):
-            for name, figure in draw(list(of_dataset)).items():
-                save(figure, name, args.out)
+    def write(folders: list[Path]) -> None:
+        runs = [opened(folder, args.data) for folder in folders]
+        if len({run.dataset for run in runs}) > 1:
+            raise InputError("the runs are of several data sets; give those of one")
+        for name, figure in draw(runs).items():
+            save(figure, name, args.out)
 
-    return attempt([write])
+    sets = [args.records] if args.records else [[median_run(name) for name in names] for names in SHOWN]
+    return attempt([lambda folders=folders: write(folders) for folders in sets])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from s4nn_ref.data.classes import known
 from s4nn_ref.errors import InputError
 from s4nn_ref.files import write_atomically
 
-# faithful, improved, improved for early decisions
+# faithful, near, improved, improved for early decisions
 EXPERIMENTS = {"mnist": ("mnist", "mnist-near", "mnist-plus", "mnist-early"), "fashion": ("fashion", "fashion-plus")}
 BASELINES = {
     "mnist": ("s4nn", "s4nn-authors", "bs4nn", "mostafa", "mostafa-noise", "comsa", "relpsp", "relpsp-conv", "stidi"),

@@ -20,38 +20,38 @@ from s4nn_ref.kernels.spikes import fan_out
 from s4nn_ref.kernels.state import Error, State
 from s4nn_ref.neurons import step
 
-MODEL = ("start", "echoes", "add", "crossing", "dt_dw", "dt_dt", "potential")  # parts of a neuron model (neurons/)
+# parts of a neuron model (neurons/__init__.py)
+MODEL = ("integer", "start", "echoes", "add", "crossing", "dt_dw", "dt_dt", "potential")
 N_SHARDS = 4  # pieces of a batch; a constant, so that no bit depends on the number of threads
 _PACKAGE = Path(__file__).resolve().parent
 
 
-@contextmanager
-def computing():
-    """Run kernels inside (kernels/running.py).
+# lines of a message of numba's that say what is wrong, not where
+_REASON = re.compile(
+    r"(No implementation|Unknown attribute|Untyped global|Cannot unify|Invalid use|Use of|module |.*Error: )"
+)
 
-    Raises InputError where numba cannot compile a function from outside the package.
+
+@contextmanager
+def computing(part, advice: str = ""):
+    """Run kernels inside (kernels/running.py), into which `part` is compiled, a neuron model or a function.
+
+    Raises InputError, which ends with the advice, where numba cannot compile it and it is not the package's.
     """
     with running():
         try:
             yield
-        except NumbaError as error:
-            _explain(error)
-            raise
-
-
-def _explain(error: NumbaError) -> None:
-    """Raise InputError where numba's complaint is of a function that is not the package's."""
-    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # its colours
-    files = [Path(name) for name in re.findall(r'File "(.+?)", line', said)]
-    own = [name for name in files if "numba" not in name.parts and not name.resolve().is_relative_to(_PACKAGE)]
-    if not own:
-        return
-    found = re.findall(r"^(No implementation of .*?|Unknown attribute .*?|.*Error: .*?)(?: found for .*)?$", said, re.M)
-    reason = ([one for one in found if "pipeline" not in one] or said.splitlines())[-1].strip()  # the innermost
-    raise InputError(
-        f"{own[0].name} has a function that numba cannot compile: {reason}; the fast engine gives a neuron's functions "
-        'lanes, which know operators, np.minimum and np.maximum, and engine = "plain" gives them numbers'
-    ) from error
+        except (NumbaError, AttributeError) as error:
+            file = Path(getattr(part, "__file__", None) or part.__code__.co_filename)
+            if file.resolve().is_relative_to(_PACKAGE):
+                raise
+            said = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # without its colours
+            lines = [line.strip() for line in said.splitlines() if line.strip()]
+            reasons = [
+                line for line in lines if _REASON.match(line) and "pipeline" not in line and "<function" not in line
+            ]
+            reason = (reasons or lines or [type(error).__name__])[-1].removesuffix(" found for signature:")
+            raise InputError(f"{file.name} has a function that numba cannot compile: {reason}{advice}") from error
 
 
 def _padded(w: np.ndarray) -> np.ndarray:
@@ -197,13 +197,15 @@ def engine_of(name: str, model) -> Fast | Plain:
 
     Raises InputError where there is no fast one, or the model lacks a part.
     """
-    needed = MODEL if name == "plain" or model.integer else (*MODEL, "may_fire")
+    needed = MODEL if name == "plain" or getattr(model, "integer", True) else (*MODEL, "may_fire")
     missing = [part for part in needed if not hasattr(model, part)]
     if missing:
         raise InputError(
             f'the neuron model {model.__name__} has no {", ".join(missing)}, which engine = "{name}" needs: '
             "s4nn_ref/neurons/__init__.py says what each of them is"
         )
+    if not isinstance(model.start, tuple):
+        raise InputError(f"start of the neuron model {model.__name__} is {model.start!r}: a tuple of numbers is needed")
     if name == "plain":
         return Plain(model)
     if model is step:

@@ -92,7 +92,7 @@ class Outputs:
         n, classes = self.t_out.shape
         cost, error = np.empty(n), np.empty((n, self.threshold.size, classes))
         run = for_each_image(cost_of_image)
-        with computing():
+        with computing(cost_of_image):
             run(self.t_pre, self.w, labels, self.threshold, keys, min(N_SHARDS, n), cost, error)
         return cost, error
 
@@ -125,6 +125,7 @@ class Network:
         self.specs = parse_structure(settings.structure, settings.input_shape, settings.padding)
         self.structure, self.input_shape = settings.structure, tuple(settings.input_shape)
         self.t_max, self.v_th = settings.t_max, settings.v_th
+        engine = engine_of(settings.engine, neuron)
         self.clock = (
             Clock(np.dtype(np.int16), self.t_max) if neuron.integer else Clock(np.dtype(np.float64), float("inf"))
         )
@@ -133,7 +134,7 @@ class Network:
         self.slices = [slice(begin, end) for begin, end in pairwise([0, *ends])]
         self.parameters = np.zeros(ends[-1], self.dtype)
         self.rows = self.matrices(self.parameters)
-        self.layers = self._layers(engine_of(settings.engine, neuron))
+        self.layers = self._layers(engine)
         self.w = [layer.w for layer in self.layers if layer.weighted]
 
     def _layers(self, engine) -> list:
@@ -181,6 +182,16 @@ class Network:
     def n_classes(self) -> int:
         """The number of output neurons."""
         return self.layers[-1].shape_post[2]
+
+    @property
+    def _advice(self) -> str:
+        """To whoever has a neuron model of their own that cannot be compiled."""
+        if self.settings.engine == "plain":
+            return ""
+        return (
+            "; the fast engine gives a neuron's functions lanes, which know operators, np.minimum and np.maximum, and "
+            'engine = "plain" gives them numbers'
+        )
 
     def matrices(self, flat: np.ndarray) -> list[np.ndarray]:
         """Per-layer views (R, M), a row for each synapse of the receptive field, of a vector like `parameters`."""
@@ -253,7 +264,7 @@ class Network:
         states = [state.head(n) for state in out] if out else self.room(n)
         np.minimum(t_in, self.clock.dtype.type(t_end), out=states[0].t_post)
         states[0].t_peak[...] = states[0].t_post  # an input neuron takes no error; its peak is its spike
-        with computing():
+        with computing(self.neuron, self._advice):
             for layer, (pre, post) in zip(self.layers, pairwise(states), strict=True):
                 layer.forward(pre, post, t_end)
         return states
@@ -305,7 +316,7 @@ class Network:
                     neurons, which alone pass spikes on
         """
         delta, of_layers = error, list(grad)  # Eq. 7: delta = dE/dt of the outputs
-        with computing():
+        with computing(self.neuron, self._advice):
             for i in reversed(range(len(self.layers))):
                 layer, pre, post = self.layers[i], states[i], states[i + 1]
                 if local and self._passes_spikes_on(i):

@@ -466,19 +466,23 @@ def test_runs_side_by_side(run, data_dir, tmp_path, capsys, monkeypatch):
     record = json.loads((other / "record.json").read_text())
     record["seed"] = 1
     (other / "record.json").write_text(json.dumps(record))
+    with np.load(other / "responses.npz") as stored:
+        arrays = dict(stored)
+    arrays["spikes"] = arrays["spikes"] * 2
+    arrays["t_out"] = arrays["t_out"][:, ::-1]
+    np.savez_compressed(other / "responses.npz", **arrays)
     runs = [import_module("common").opened(folder, data_dir) for folder in (run, other)]
     figures = side_by_side.draw(runs)
     assert sorted(figures) == ["fig1", "fig2", "fig3", "fig4"]
     bars = [[bar.get_height() for bar in group] for group in figures["fig1"].axes[0].containers]
-    assert bars == [pytest.approx(one.responses.spikes.mean(axis=0).tolist())] * 2
-    for name, values in (
-        ("fig2", import_module("fig2").mean_times(one)),
-        ("fig4", import_module("fig4").confusion(one)),
-    ):
+    mean = one.responses.spikes.mean(axis=0)
+    assert bars == [pytest.approx(mean.tolist()), pytest.approx((2 * mean).tolist())]
+    for name, values in (("fig2", import_module("fig2").mean_times), ("fig4", import_module("fig4").confusion)):
         panels = [axes.images[0] for axes in figures[name].axes[:2]]
-        for panel in panels:
-            shown = np.where(values, values, np.nan) if name == "fig4" else values
-            np.testing.assert_allclose(np.ma.filled(panel.get_array(), np.nan), shown)
+        for panel, of_run in zip(panels, runs, strict=True):
+            shown = np.where(values(of_run), values(of_run), np.nan) if name == "fig4" else values(of_run)
+            np.testing.assert_allclose(np.ma.filled(panel.get_array().astype(float), np.nan), shown)
+        assert not (values(runs[0]) == values(runs[1])).all()
         assert panels[0].get_clim() == panels[1].get_clim()
     index = import_module("fig3").typical_image(one)
     assert [axes.get_title().partition(":")[0] for axes in figures["fig3"].axes] == [

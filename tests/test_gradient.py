@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from drawn import has_both, random_network, random_times, reference_layers, shaped_as_weights
 
-from s4nn_ref.algorithms.ds4nn import Algorithm
+from s4nn_ref.algorithms.ds4nn import Algorithm, spike_cost
 from s4nn_ref.config import config_of_dict
 from s4nn_ref.losses.relative_targets import target_times
 from s4nn_ref.neurons.surrogates import SURROGATES
@@ -196,3 +196,26 @@ def test_the_price_of_spikes_equals_that_of_the_twin(structure):
     without = case.network.gradients()
     case.network.backward(case.states, e, without, "window", "none")
     assert np.abs(algorithm.grad[0].sum(axis=0) - without[0].sum(axis=0)).max() > 0
+
+
+def test_the_price_of_spikes_by_hand():
+    """A decision in step 2, and none in 5 steps: spikes pay to the end. Silent neurons, which hold 5, pay nothing."""
+    t_post = np.array([[[0, 2], [3, 5]], [[0, 4], [5, 5]]], np.int16)
+    cost, slope = spike_cost(t_post, np.array([2, 4], np.int16), 0.5)
+    assert cost.tolist() == [0.5 * (3 + 1), 0.5 * (5 + 1)]
+    assert slope.tolist() == [[[-0.5, -0.5], [0, 0]], [[-0.5, -0.5], [0, 0]]]
+
+
+def test_a_silent_network_pays_for_all_its_spikes():
+    """Through the algorithm: no output fires, one image where there is room for two, single precision."""
+    network = {"structure": "3C3-P2-2", "input_shape": [8, 8, 1], "t_max": 20, "init": [[60, 99], [-2, -1]]}
+    learning = {"loss": "relative-targets", "spike_penalty": 0.5}
+    config = config_of_dict({"network": network, "learning": learning, "training": {"batch": 2}})
+    algorithm = Algorithm(config, np.random.default_rng(0), 1, lambda network: None)
+    images, labels = np.random.default_rng(1).integers(1, 256, (1, 8, 8, 1), np.uint8), np.array([0])
+    states = algorithm.network.forward(algorithm.network.encode(images))
+    assert (states[-1].t_post == 20).all()
+    t = states[2].t_post[states[2].t_post < 20]
+    assert t.size > 0
+    of_outputs, _ = config.learning.loss.error(algorithm.network.outputs(states), labels)
+    assert algorithm.backward(images, labels)[0] == pytest.approx(of_outputs + 0.5 * (20 - t).sum())

@@ -29,7 +29,7 @@ verdict(
     With the copies that pooling passes on, ``mnist`` sends {values["mnist mrn"]} spikes, ``mnist-near``
     {values["mnist-near mrn"]} and ``mnist-plus`` {values["mnist-plus mrn"]}; without them
     {values["mnist mrn_unpooled mean"]}, {values["mnist-near mrn_unpooled mean"]} and
-    {values["mnist-plus mrn_unpooled mean"]}. The paper has {values["mnist mrn paper"]}: the difference is about
-    as large as these copies, of which the paper does not say whether it counts them.
+    {values["mnist-plus mrn_unpooled mean"]}, and the paper, which does not say whether it counts them, has
+    {values["mnist mrn paper"]}.
     """,
 )

@@ -12,7 +12,7 @@ few mistakes can be seen.
 """
 
 import fig4
-from press.gallery import near, shipped, show, values, verdict
+from press.gallery import reaches, shipped, show, values, verdict
 from press.matrices import commonest, mistakes_in_words
 
 for name in ("mnist", "mnist-near", "mnist-plus"):
@@ -20,7 +20,7 @@ for name in ("mnist", "mnist-near", "mnist-plus"):
 
 c, decision, n = commonest(shipped("mnist-plus"))
 verdict(
-    {name: near(name, "strict", 0.1) for name in ("mnist", "mnist-near", "mnist-plus")},
+    {name: reaches(name, 0.1) for name in ("mnist", "mnist-near", "mnist-plus")},
     f"""
     ``mnist-plus`` is right for {values["mnist-plus strict"]} % (its commonest mistake: {c} taken for {decision}, {n}
     times), ``mnist-near`` for {values["mnist-near strict"]}, the paper's network for

@@ -44,6 +44,11 @@ def near(experiment: str, key: str, tolerance: float) -> bool:
     return abs(values.mean(experiment, key) - values.paper(experiment, key)) <= tolerance
 
 
+def reaches(experiment: str, tolerance: float) -> bool:
+    """Whether the mean accuracy over seeds is no further below the paper's than this, in points."""
+    return values.mean(experiment, "strict") >= values.paper(experiment, "strict") - tolerance
+
+
 @cache
 def shipped(experiment: str) -> Run:
     """The median seed of a shipped experiment."""

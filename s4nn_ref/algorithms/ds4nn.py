@@ -22,7 +22,7 @@ class Settings:
     """loss          : of the output layer
     surrogate     : of dt/dV (D5)
     normalise     : Eq. 11 (D4)
-    spike_penalty : what a hidden spike costs for each step that it comes before the decision, in the loss's unit (D47)
+    spike_penalty : cost of a hidden spike for each step from its own to the decision's, in the unit of the loss (D47)
     """
 
     loss: object = choice(LOSSES, "first-spike")
@@ -31,14 +31,14 @@ class Settings:
     spike_penalty: float = field(default=0.0, metadata={"least": 0})
 
 
-def spike_cost(t_post: np.ndarray, decision: np.ndarray, t_max: int, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+def spike_cost(t_post: np.ndarray, last: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
     """Cost of the spikes of a hidden layer until the decision (D47), and its derivative with respect to their times.
 
-    t_post : (B, ...), firing times   decision : (B,), of the first output spike; t_max where there is none
-    ->       E (B,), the sum of penalty * (decision + 1 - t_post), and dE/dt like t_post
+    t_post : (B, ...), firing times   last : (B,), step of the decision; the last step where there is none
+    ->       E (B,), the sum of penalty * (last + 1 - t_post) over spikes that come no later, and dE/dt like t_post
     """
-    steps = decision.reshape(-1, *(1,) * (t_post.ndim - 1)) + 1 - t_post
-    counts = (steps > 0) & (t_post < t_max)  # as for MRN: spikes up to and including the decision's step
+    steps = last.reshape(-1, *(1,) * (t_post.ndim - 1)) + 1 - t_post
+    counts = steps > 0  # as for MRN
     cost = penalty * np.where(counts, steps, 0).reshape(len(t_post), -1).sum(axis=1)
     return cost, np.where(counts, -penalty, 0.0)
 
@@ -57,10 +57,10 @@ class Algorithm(BatchAlgorithm):
         """Add dE/dw of a batch to `grad`; returns what `learn` does."""
         learning, (states, outputs) = self.config.learning, self.forward(images)
         cost, error = learning.loss.error(outputs, labels)
-        decision = outputs.t_out.min(axis=1)
+        last = np.minimum(outputs.t_out.min(axis=1), self.network.t_max - 1)
 
         def with_spikes(t_post, delta):
-            of_spikes, slope = spike_cost(t_post, decision, self.network.t_max, learning.spike_penalty)
+            of_spikes, slope = spike_cost(t_post, last, learning.spike_penalty)
             cost[...] += of_spikes
             return delta + slope.reshape(delta.shape).astype(delta.dtype)
 

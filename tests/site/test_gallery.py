@@ -18,12 +18,12 @@ NEED_IMAGES = ("anytime", "fig3", "mistakes", "spike_times")
 STRICT, MRN = "selected.test.accuracy_strict", "selected.test.mrn.total"
 # page: what its sentence quotes of the records, as experiment, place, scale and digits
 QUOTED = {
-    "fig1": [("mnist", MRN, 1, 0), ("mnist-plus", MRN, 1, 0)],
-    "fig4": [("mnist-plus", STRICT, 100, 2)],
+    "fig1": [("mnist", MRN, 1, 0), ("mnist-near", MRN, 1, 0), ("mnist-plus", MRN, 1, 0)],
+    "fig4": [("mnist-near", STRICT, 100, 2), ("mnist-plus", STRICT, 100, 2)],
     "fig5": [("fashion-plus", "selected.test.decision_time_mean", 1, 1)],
     "fig6": [("fashion-plus", STRICT, 100, 2), ("fashion", STRICT, 100, 2)],
     "table1": [("mnist-literal", STRICT, 100, 2)],
-    "table2": [("mnist-plus", STRICT, 100, 2)],
+    "table2": [("mnist-near", STRICT, 100, 2), ("mnist-plus", STRICT, 100, 2)],
     "table3": [(name, "selected.test.dead.per_image", 100, 1) for name in ("mnist", "table3-mostafa", "table3-comsa")],
     "table4": [("fashion-plus", STRICT, 100, 2)],
     "curves": [("fashion", STRICT, 100, 2), ("fashion", "last.test.accuracy_strict", 100, 2)],
@@ -82,7 +82,7 @@ def test_a_page_judges_in_one_sentence(script, html):
 def test_the_title_says_which_network_agrees(html):
     for name in ("fig4", "table2"):
         ((title, _),) = verdicts(page(html, name))
-        assert title.startswith("mnist differs, mnist-plus agrees")
+        assert title.startswith("mnist differs, mnist-near agrees, mnist-plus agrees")
     assert verdicts(page(html, "table4"))[0][0] == "fashion differs, fashion-plus agrees"
     assert verdicts(page(html, "table3"))[0][0] == "Differs"
 
@@ -95,7 +95,7 @@ def test_the_sentence_holds_the_numbers_of_the_records(name, html):
 
 
 def test_the_figures_name_the_median_seed_and_link_its_record(html):
-    for name, experiments in (("fig1", ("mnist", "mnist-plus")), ("fig6", ("fashion", "fashion-plus"))):
+    for name, experiments in (("fig1", ("mnist", "mnist-near", "mnist-plus")), ("fig6", ("fashion", "fashion-plus"))):
         linked = re.findall(r'href="(\.\./source/results/([\w-]+)/(seed\d)/record\.json\.html)"', page(html, name))
         assert [experiment for _, experiment, _ in linked] == list(experiments)
         for link, experiment, seed in linked:
