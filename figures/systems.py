@@ -6,11 +6,13 @@ A panel for each data set; a small dot is a seed, a large mark their mean, the s
 """
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
 from common import BLACK, BLUE, GREEN, ORANGE, OUT, PAGE, PINK, RED, ROOT, SKY, attempt, save
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 from tables import BASELINES, DATASETS, EXPERIMENTS, records_of
@@ -31,28 +33,33 @@ def points(dataset: str, results: Path) -> dict[str, list[dict]]:
     return {name: records for name in names if (records := records_of(name, results))}
 
 
-# of a name: distance from its point, and its sides that lie there
-PLACES = [
-    ((6, -3), "left", "top"), ((-6, -3), "right", "top"), ((6, 3), "left", "bottom"), ((-6, 3), "right", "bottom"),
-    ((0, 6), "center", "bottom"), ((0, -6), "center", "top"),
+# where a name may stand: direction from its point, and its sides that lie there; then how far, in points
+DIRECTIONS = [
+    ((1, -0.5), "left", "top"), ((-1, -0.5), "right", "top"), ((1, 0.5), "left", "bottom"),
+    ((-1, 0.5), "right", "bottom"), ((0, 1), "center", "bottom"), ((0, -1), "center", "top"),
 ]  # fmt: skip
+DISTANCES = 6, 14, 22, 30, 38
 
 
 def write_names(axes, means: dict[str, tuple[float, float]]) -> None:
-    """Write each name beside its point, at the first place where it meets no mark and no other name, inside the panel.
-    The layout must be done."""
+    """Write each name at the nearest place to its point where it meets no mark and no other name, inside the panel; a
+    line joins the two where they are apart. The layout must be done."""
     taken = [Bbox.from_bounds(*(axes.transData.transform(at) - 7), 14, 14) for at in means.values()]  # pixels
     panel = axes.get_window_extent()
     for name, at in means.items():
-        for place, side, height in PLACES:
-            text = axes.annotate(name, at, place, textcoords="offset points", va=height, ha=side, fontsize=7)
-            box = text.get_window_extent()
+        for distance, (direction, side, height) in itertools.product(DISTANCES, DIRECTIONS):
+            line = {"arrowstyle": "-", "lw": 0.5, "color": "0.5"} if distance > DISTANCES[0] else None
+            offset = tuple(distance * part for part in direction)
+            text = axes.annotate(
+                name, at, offset, textcoords="offset points", ha=side, va=height, fontsize=7, arrowprops=line
+            )
+            text.get_window_extent()  # moves it there
+            box = Text.get_window_extent(text)  # of the name, without its line
             inside = panel.x0 <= box.x0 and box.x1 <= panel.x1 and panel.y0 <= box.y0 and box.y1 <= panel.y1
             if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
                 break
-            if place != PLACES[-1][0]:
-                text.remove()
-        taken.append(box)
+            text.remove()
 
 
 def panel(axes, found: dict[str, list[dict]], quoted: dict) -> dict[str, tuple[float, float]]:

@@ -197,9 +197,14 @@ def engine_of(name: str, model) -> Fast | Plain:
 
     Raises InputError where there is no fast one, or the model lacks a part.
     """
-    needed = MODEL if name == "plain" or getattr(model, "integer", True) else (*MODEL, "may_fire")
-    missing = [part for part in needed if not hasattr(model, part)]
-    if missing:
+    integer = getattr(model, "integer", False)
+    if name == "fast" and integer and model is not step:
+        raise InputError(
+            f'network.engine = "fast" computes no model in integer time but step, not {model.__name__}; use engine = '
+            '"plain"'
+        )
+    needed = MODEL if name == "plain" or integer else (*MODEL, "may_fire")
+    if missing := [part for part in needed if not hasattr(model, part)]:
         raise InputError(
             f'the neuron model {model.__name__} has no {", ".join(missing)}, which engine = "{name}" needs: '
             "s4nn_ref/neurons/__init__.py says what each of them is"
@@ -208,13 +213,8 @@ def engine_of(name: str, model) -> Fast | Plain:
         raise InputError(f"start of the neuron model {model.__name__} is {model.start!r}: a tuple of numbers is needed")
     if name == "plain":
         return Plain(model)
-    if model is step:
+    if integer:
         return Fast()
-    if model.integer:
-        raise InputError(
-            f'network.engine = "fast" computes no model in integer time but step, not {model.__name__}; use engine = '
-            '"plain"'
-        )
     if len(model.start) != 2:
         raise InputError(
             f'network.engine = "fast" computes models of two sums, and {model.__name__} has {len(model.start)}; use '
