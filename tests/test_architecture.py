@@ -25,7 +25,7 @@ RANKS = [
     ("layers",),
     ("network",),
     ("metrics", "data"),
-    ("anytime",),
+    ("anytime", "teachers"),
     ("algorithms",),
     ("training",),
     ("config",),

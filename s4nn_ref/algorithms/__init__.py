@@ -21,6 +21,8 @@ class Algorithm:
     def start_from(self, parameters):
         begins from the weights of a trained network, laid out as Network.parameters; called before the first `learn`;
         raises InputError where that cannot be
+    def taught_by(self, teachers):   learns their opinion too (s4nn_ref/teachers.py), called before the first `learn`;
+        only of an algorithm whose settings have the key `distillation`
     def parameters(self):            the weights to evaluate, laid out as Network.parameters
     def end_epoch(self, images, rng):  called between two epochs, of `images` images each
     def state(self) -> dict:         arrays of all that changes while learning: stored in checkpoints, filled in place

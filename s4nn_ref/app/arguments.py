@@ -141,6 +141,15 @@ def parser() -> argparse.ArgumentParser:
         "--no-test", action="store_true", help="leave the test set unread (choices are made on validation images)"
     )
     p.add_argument("--init", type=Path, metavar="WEIGHTS", help="start from a trained network of the same structure")
+    p.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="WEIGHTS",
+        help="trained networks whose opinion is learned beside the labels, as learning.distillation says",
+    )
     p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped (or start)")
     p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")
 

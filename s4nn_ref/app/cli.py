@@ -173,7 +173,8 @@ def run_train(args) -> int:
 
     set_threads(args.threads)
     config, init = shipped.experiment(args.config), args.init and shipped.network(args.init)
-    return train(config, Options(**{f.name: getattr(args, f.name) for f in fields(Options)} | {"init": init}))
+    weights = {"init": init, "teacher": tuple(shipped.network(path) for path in args.teacher)}
+    return train(config, Options(**{f.name: getattr(args, f.name) for f in fields(Options)} | weights))
 
 
 def _check_installed(extra: str, *packages: str) -> None:

@@ -12,13 +12,14 @@ from s4nn_ref.app import shipped
 from s4nn_ref.app.folders import alone_in
 from s4nn_ref.app.keywords import config_with
 from s4nn_ref.app.model import Model, labels_of
-from s4nn_ref.app.run import holds_a_run, start_from, trained
+from s4nn_ref.app.run import holds_a_run, start_from, teacher_of, trained
 from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import Config, read_tables
 from s4nn_ref.data.dataset import Dataset
 from s4nn_ref.encoding import intensities
 from s4nn_ref.errors import InputError, shown
 from s4nn_ref.kernels.running import let_waiting_threads_sleep
+from s4nn_ref.teachers import Teacher
 from s4nn_ref.training.loop import Start, Training, split_validation
 
 NAME = "arrays"  # of data that have no other
@@ -93,6 +94,18 @@ def _start(start, config: Config) -> Start | None:
     return start_from(read_weights(path)[0], config, f"start {start}", path.name)
 
 
+def _teachers(given) -> tuple[Teacher, ...]:
+    """Networks to learn from: Models, or weights files."""
+    if isinstance(given, Model | str | Path):
+        raise InputError("teachers: expected a list of models or weights files")
+    return tuple(
+        Teacher(one.network, one.config.data.encoding, "a model")
+        if isinstance(one, Model)
+        else teacher_of(shipped.network(Path(one)))
+        for one in given
+    )
+
+
 def _folder(out, resume: bool) -> Path | None:
     """The output folder. Raises InputError where training there was not asked for."""
     if out is None:
@@ -108,6 +121,7 @@ def prepared(structure: str | None, images, labels, experiment, start, keys: dic
     """The training run of `fit`, before its first batch."""
     let_waiting_threads_sleep()
     keys = {"dataset": NAME, **keys}
+    teachers = _teachers(keys.pop("teachers", ()))
     validation = keys.pop("validation", None)
     given = isinstance(validation, tuple | list)
     if given or validation is not None:
@@ -123,7 +137,7 @@ def prepared(structure: str | None, images, labels, experiment, start, keys: dic
         learn = replace(data, sha256=data.sha256 + validate.sha256)  # a checkpoint is of these, too
     else:
         learn, validate = split_validation(data, config)
-    return Training(config, learn, validate, _start(start, config))
+    return Training(config, learn, validate, _start(start, config), teachers)
 
 
 def fit(
@@ -145,7 +159,8 @@ def fit(
     verbose    : print a line for every epoch, and on a terminal show a bar
     keys       : any key of docs/configuration.md: `epochs=5, seed=1, loss="cross-entropy", shift=1`. A section's name
                  takes a dictionary of its keys; `augment={"epochs": 5}` alone needs it, for `epochs` is the length of
-                 the run. `validation` may also be a pair (images, labels), on which the epoch is chosen. Where a key
+                 the run. `validation` may also be a pair (images, labels), on which the epoch is chosen, and `teachers`
+                 is a list of Models or weights files, whose opinion is learned too (`distillation`, D48). Where a key
                  chooses another algorithm, loss, rule or schedule than the experiment's, the old one's are left out
     Returns
     -------

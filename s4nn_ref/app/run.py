@@ -4,10 +4,11 @@ import math
 from pathlib import Path
 
 from s4nn_ref.app.progress import TerminalProgress
-from s4nn_ref.app.storage import write_weights
+from s4nn_ref.app.storage import read_weights, write_weights
 from s4nn_ref.config import Config
 from s4nn_ref.errors import InputError
 from s4nn_ref.network import Network
+from s4nn_ref.teachers import Teacher
 from s4nn_ref.training.loop import Progress, Start, Training
 
 FILES = ("record.json", "checkpoint.npz", "weights.npz", "weights-last.npz", "responses.npz")
@@ -36,6 +37,12 @@ def start_from(network: Network, config: Config, name: str, file: str) -> Start:
     return Start(network.parameters.copy(), file)
 
 
+def teacher_of(path: Path) -> Teacher:
+    """The trained network of a weights file, as a teacher (D48)."""
+    network, config = read_weights(path)
+    return Teacher(network, config.data.encoding, path.name)
+
+
 def _warn_of_few(config: Config, images: int) -> None:
     """Say so where the epoch is chosen on so few images that chance decides: an error of more than a point at 95 %."""
     if config.training.select == "best" and images and (error := math.sqrt(0.95 * 0.05 / images)) > 0.01:
@@ -50,6 +57,8 @@ def _announce(training: Training, out: Path | None) -> None:
     """Say what is trained, on what."""
     config, validate = training.config, training.validate
     begun = f", from {training.start.file}" if training.start else ""
+    if taught := len(training.teachers):
+        begun += f", with {taught} teacher{'s' * (taught > 1)}"
     into = f", into {out}" if out else ""
     print(
         f"{config.name or 'network'}: {config.network.structure} on {config.data.dataset}, {len(training.data.labels)} "

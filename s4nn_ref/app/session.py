@@ -9,7 +9,7 @@ from s4nn_ref.app.legacy import config_of_stored
 from s4nn_ref.app.progress import images_bar, tell
 from s4nn_ref.app.record import environment, read_record, write_record
 from s4nn_ref.app.report import comparison_text
-from s4nn_ref.app.run import FILES, holds_a_run, start_from, trained
+from s4nn_ref.app.run import FILES, holds_a_run, start_from, teacher_of, trained
 from s4nn_ref.app.storage import read_weights
 from s4nn_ref.config import Config, read_config
 from s4nn_ref.data.classes import known
@@ -29,8 +29,8 @@ def _holds_a_run(out: Path, resume: bool, force: bool) -> bool:
     return held
 
 
-def _finished(out: Path, config: Config, limit: int | None, start: Start | None) -> dict | None:
-    """The record of a finished run of this very experiment, images and start in `out`, if there is one."""
+def _finished(out: Path, config: Config, limit: int | None, start: Start | None, teachers) -> dict | None:
+    """The record of a finished run of this very experiment, images, start and teachers in `out`, if there is one."""
     if not (out / "record.json").exists():
         return None
     record = read_record(out)
@@ -48,6 +48,8 @@ def _finished(out: Path, config: Config, limit: int | None, start: Start | None)
     if begun.get("sha256") != asked.get("sha256"):
         names = [one.get("file", "random weights") for one in (begun, asked)]
         changed.append(f"it began from {names[0]}, not from {names[1]} (--init)")
+    if record.get("teachers", []) != [teacher.as_dict() for teacher in teachers]:
+        changed.append("it had other teachers (--teacher)")
     if changed == [f"training.epochs was {was['training']['epochs']}, is {now['training']['epochs']}"]:
         raise InputError(
             f"{out} is finished, {changed[0]}; to train its network on: --init {out / 'weights-last.npz'} --out OTHER"
@@ -94,6 +96,7 @@ class Options:
     resume: bool = False
     force: bool = False
     init: Path | None = None
+    teacher: tuple[Path, ...] = ()
 
 
 def train(config_path: Path, options: Options = Options()) -> int:
@@ -109,7 +112,8 @@ def train(config_path: Path, options: Options = Options()) -> int:
         config = config.on(dataset)
     if options.init:
         start = start_from(read_weights(options.init)[0], config, f"--init {options.init}", options.init.name)
-    if options.resume and (record := _finished(out, config, limit, start)):
+    teachers = tuple(teacher_of(path) for path in options.teacher)
+    if options.resume and (record := _finished(out, config, limit, start, teachers)):
         print(f"{out} is finished")
         print(comparison_text([record]))
         return 0
@@ -118,7 +122,7 @@ def train(config_path: Path, options: Options = Options()) -> int:
     test = None if options.no_test else _test_images(config, data_dir)
     tell(dataset, test)
     learn, validate = split_validation(dataset, config)
-    training = Training(config, learn.head(limit), validate, start)
+    training = Training(config, learn.head(limit), validate, start, teachers)
     if test:
         check_fits(test, training.evaluated)
     with alone_in(out):
@@ -130,6 +134,7 @@ def train(config_path: Path, options: Options = Options()) -> int:
         content, responses = _judged(training, test)
         whole = {"environment": ran_with, "dataset_sha256": {"train": dataset.sha256, "test": test.sha256}}
         whole |= {"limit": limit, "start": start and start.as_dict()}
+        whole |= {"teachers": [teacher.as_dict() for teacher in teachers]}
         write_record(out, config, {**whole, **content}, responses, test.labels)
     print(comparison_text([read_record(out)]))
     return 0

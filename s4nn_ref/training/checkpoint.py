@@ -45,8 +45,8 @@ class Progress(TypedDict):
     best_epoch: Count
 
 
-class Begun(TypedDict):
-    """The weights that a run began from (D35)."""
+class Weights(TypedDict):
+    """Of a trained network: those that a run began from (D35), or a teacher's (D48)."""
 
     file: str
     sha256: str
@@ -54,7 +54,8 @@ class Begun(TypedDict):
 
 class _Meta(TypedDict):
     config: dict
-    start: NotRequired[Begun | None]
+    start: NotRequired[Weights | None]
+    teachers: NotRequired[list[Weights]]
     images: Count
     sha256: list[str]
     progress: Progress
@@ -120,6 +121,13 @@ def _check_same(path: Path, meta: dict, now: dict) -> None:
         names = [start.get("file", "random weights") for start in (begun, asked)]
         same = "give the same --init" if begun else "leave --init out"
         raise InputError(f"{path} began from {names[0]}, not from {names[1]}; {same}, or use --force or another --out")
+    taught, asked = meta.get("teachers", []), now["teachers"]
+    if [teacher["sha256"] for teacher in taught] != [teacher["sha256"] for teacher in asked]:
+        names = [", ".join(teacher["file"] for teacher in all_of) or "no teacher" for all_of in (taught, asked)]
+        raise InputError(
+            f"{path} learned from {names[0]}, not from {names[1]}; give the same --teacher in the same order, or use "
+            "--force or another --out"
+        )
 
 
 def _difference(section: str, was, now) -> str:

@@ -18,6 +18,7 @@ from s4nn_ref.algorithms import ALGORITHMS
 from s4nn_ref.data.dataset import Dataset, check_fits
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import metrics_of, respond
+from s4nn_ref.teachers import Teacher, Teachers
 from s4nn_ref.training import checkpoint
 from s4nn_ref.training.augmentation import augment
 from s4nn_ref.training.health import Watch
@@ -98,6 +99,28 @@ class Start:
         return {"file": self.file, "sha256": hashlib.sha256(self.parameters.tobytes()).hexdigest()}
 
 
+def _check_teachers(teachers: tuple[Teacher, ...], config, student) -> None:
+    """Raise InputError unless there are teachers exactly where some are asked for, of the student's images, classes and
+    kind of time."""
+    asked = getattr(config.learning, "distillation", 0) > 0
+    if asked and not teachers:
+        raise InputError(
+            "learning.distillation > 0 needs teachers, trained networks: --teacher WEIGHTS, or fit(..., teachers=[..])"
+        )
+    if teachers and not asked:
+        raise InputError(
+            "teachers are given, and learning.distillation is 0: set it, 0.5 for instance, or leave them out"
+        )
+    for teacher in teachers:
+        net = teacher.network
+        if not net.neuron.integer:
+            raise InputError(f"the teacher {teacher.file} is in continuous time, where potentials are no opinion")
+        found, needed = ((n.input_shape, n.n_classes) for n in (net, student))
+        if found != needed:
+            has, needs = (f"{'x'.join(map(str, shape))} images and {n} classes" for shape, n in (found, needed))
+            raise InputError(f"the teacher {teacher.file} has {has}, the experiment {needs}: they must be the same")
+
+
 class Progress:
     """What a training run tells while it works; this one is silent."""
 
@@ -128,15 +151,18 @@ class Training:
     data     : training images, validation removed
     validate : validation images (may be empty)
     start    : weights to begin from; None: random ones
+    teachers : networks to learn from too (D48), where learning.distillation > 0 and only there
     Raises
     ------
-    InputError : images that do not fit the network, or an algorithm that cannot begin from `start`
+    InputError : images that do not fit the network, an algorithm that cannot begin from `start`, teachers that are not
+        asked for, are missing, or do not fit
     """
 
     config: object  # config.Config
     data: Dataset
     validate: Dataset
     start: Start | None = None
+    teachers: tuple[Teacher, ...] = ()
     epoch: int = 0  # finished epochs
     batch: int = 0  # finished calls of Algorithm.learn in the current one
     running: Running = field(default_factory=Running)
@@ -153,6 +179,9 @@ class Training:
         if self.start:
             self.algorithm.start_from(self.start.parameters)
         self.evaluated = c.network_of()
+        _check_teachers(self.teachers, c, self.evaluated)
+        if self.teachers:
+            self.algorithm.taught_by(Teachers(self.teachers, self.presented))
         for part in (self.data, self.validate):
             check_fits(part, self.evaluated)
         self.watch = Watch(c, self.data.labels, len(self.validate.labels), self.evaluated)
@@ -267,6 +296,7 @@ class Training:
             "images": len(self.data.labels),
             "sha256": list(self.data.sha256),
             "start": self.start and self.start.as_dict(),
+            "teachers": [teacher.as_dict() for teacher in self.teachers],
         }
 
     def run(self, path: Path | None, progress: Progress) -> bool:
