@@ -45,27 +45,34 @@ def frames(run: Run) -> list[Image.Image]:
     last = min(p.decision_time + AFTER, t_max - 1)
     shown = p.potentials[: last + 1]
     limits = 1.05 * min(shown.min(), 0), 1.05 * max(shown.max(), threshold.max())
+    figure = Figure(figsize=(PAGE, 2.3), dpi=110, layout="constrained")
+    grid = figure.subplots(1, 2 + len(convolutions), width_ratios=(1,) * (1 + len(convolutions)) + (1.4,))
+    sheets = [axes.imshow(_sheet(state.t_post[0], 0, t_max), cmap="magma", vmin=0, vmax=1)
+              for axes, (_, state) in zip(grid[1:-1], convolutions, strict=True)]  # fmt: skip
+    for axes in grid[:-1]:
+        axes.set(xticks=[], yticks=[])
+    bars = grid[-1].barh(range(len(run.classes)), 0)
+    line = grid[-1].axvline(0, color=BLACK, ls=":", lw=1)
+    label_classes(grid[-1].yaxis, run.classes, 1.5)
+    grid[-1].invert_yaxis()
+    grid[-1].set(xlim=limits)
     for step in range(last + 1):
-        figure = Figure(figsize=(PAGE, 2.3), dpi=110, layout="constrained")
-        grid = figure.subplots(1, 2 + len(convolutions), width_ratios=(1,) * (1 + len(convolutions)) + (1.4,))
+        for picture in grid[0].images:
+            picture.remove()
         show_image(grid[0], np.where(states[0].t_post[0] <= step, image, 0))
         grid[0].set_title(f"input,\nt = {step}")
-        for axes, (token, state) in zip(grid[1:-1], convolutions, strict=True):
-            axes.imshow(_sheet(state.t_post[0], step, t_max), cmap="magma", vmin=0, vmax=1)
+        for axes, sheet, (token, state) in zip(grid[1:-1], sheets, convolutions, strict=True):
+            sheet.set_data(_sheet(state.t_post[0], step, t_max))
             axes.set_title(f"{token}:\n{int((state.t_post[0] <= step).sum())} spikes")
-        for axes in grid[:-1]:
-            axes.set(xticks=[], yticks=[])
-        v = p.potentials[step]
-        colors = [ORANGE if step >= p.decision_time and c == p.label else BLUE for c in range(len(v))]
-        grid[-1].barh(range(len(v)), v, color=colors)
-        grid[-1].axvline(threshold[step], color=BLACK, ls=":", lw=1)
-        label_classes(grid[-1].yaxis, run.classes, 1.5)
-        grid[-1].invert_yaxis()
-        decided = f"decided: {run.classes[p.label]}" if step >= p.decision_time else "output potentials"
-        grid[-1].set(xlim=limits, title=decided)
+        decided = step >= p.decision_time
+        for c, (bar, v) in enumerate(zip(bars, p.potentials[step], strict=True)):
+            bar.set(width=v, facecolor=ORANGE if decided and c == p.label else BLUE)
+        line.set_xdata([threshold[step]] * 2)
+        grid[-1].set_title(f"decided: {run.classes[p.label]}" if decided else "output potentials")
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=figure.dpi)
         pictures.append(Image.open(buffer).convert("RGB"))
+        figure.set_layout_engine("none")  # that of the first picture is kept: nothing jumps, and it takes long
     return pictures
 
 
