@@ -1,9 +1,9 @@
 """Teachers: trained networks whose opinion of an image is learned beside its label (D48; Hinton, Vinyals, Dean 2015).
 
 The opinion of one teacher is a softmax of its final potentials, q_c ~ exp(V_c(t_max - 1) / temperature); that of
-several is their mean. With weight a (`learning.distillation`) and label l, the target is the distribution
+several is their mean. With weight alpha (`learning.distillation`) and label l, the target is the distribution
 
-    y_c = (1 - a) [c = l] + a q_c,     and the cost     E = sum_c y_c E(c),
+    y_c = (1 - alpha) [c = l] + alpha q_c,     and the cost     E = sum_c y_c E(c),
 
 E(c) being what the loss says of class c, so that any loss can be taught. Derivation: docs/extensions.md.
 """
@@ -15,23 +15,26 @@ import numpy as np
 
 from s4nn_ref.network import Network
 
-NEGLIGIBLE = 1e-3  # an opinion below it is none: its class costs the loss once more
+NEGLIGIBLE = 1e-3  # an opinion of so small a share of the largest one is none: each class costs the loss once more
 
 
 @dataclass(frozen=True)
 class Teacher:
     """A trained network in integer time.
 
-    encoding : of its images   file : the name of its file
+    encoding : of its images   file : the name of its file   classes : their names, () where it has none
     """
 
     network: Network
     encoding: str
     file: str
+    classes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict:
         """What a record and a checkpoint say of it."""
-        return {"file": self.file, "sha256": hashlib.sha256(self.network.parameters.tobytes()).hexdigest()}
+        digest = hashlib.sha256(self.network.parameters.tobytes())
+        digest.update(repr((self.network.settings, self.encoding)).encode())
+        return {"file": self.file, "sha256": digest.hexdigest()}
 
 
 class Teachers:
@@ -47,7 +50,7 @@ class Teachers:
             self.asked.append((network, network.room(batch, peaks=False), teacher.encoding))
 
     def opinions(self, images: np.ndarray, temperature: float) -> np.ndarray:
-        """q (B, classes) of images (B, H, W, C); classes of less than NEGLIGIBLE have 0.
+        """q (B, classes) of images (B, H, W, C); classes of less than NEGLIGIBLE of the likeliest have 0.
 
         temperature : potential units
         """
@@ -56,8 +59,7 @@ class Teachers:
             v = network.outputs(network.forward(network.encode(images, encoding), out=room)).v_end.astype(float)
             likely = np.exp((v - v.max(axis=1, keepdims=True)) / temperature)
             q = q + likely / likely.sum(axis=1, keepdims=True)
-        q = q / len(self.asked)
-        q[q < NEGLIGIBLE] = 0.0
+        q[q < NEGLIGIBLE * q.max(axis=1, keepdims=True)] = 0.0
         return q / q.sum(axis=1, keepdims=True)
 
 

@@ -16,6 +16,7 @@ from s4nn_ref.app.storage import write_weights
 from s4nn_ref.config import read_config
 from s4nn_ref.data.dataset import load
 from s4nn_ref.errors import InputError
+from s4nn_ref.files import load_npz, write_npz
 from s4nn_ref.losses import cross_entropy, first_spike, relative_targets
 from s4nn_ref.metrics import metrics_of, respond
 from s4nn_ref.network import Network, Settings
@@ -69,9 +70,21 @@ def test_an_opinion_is_the_mean_softmax_of_final_potentials():
 def test_small_opinions_are_none():
     images = np.random.default_rng(4).integers(0, 256, (40, 3, 4, 1), np.uint8)
     q = Teachers((teacher(0),), 40).opinions(images, 10.0)
-    assert ((q == 0) | (q >= NEGLIGIBLE)).all()
+    assert ((q == 0) | (q >= NEGLIGIBLE * q.max(axis=1, keepdims=True))).all()
     assert (q == 0).any()
     np.testing.assert_allclose(q.sum(axis=1), 1)
+
+
+def test_a_teacher_sees_images_as_it_learned_to():
+    images = np.random.default_rng(3).integers(0, 256, (5, 3, 4, 1), np.uint8)
+    net = Network(Settings("12-4", input_shape=(3, 4, 1), t_max=100))
+    net.initialise([(-20, 40)], np.random.default_rng(1))
+    first, second = (Teachers((Teacher(net, encoding, "w.npz"),), 5) for encoding in ("eq1", "intensity"))
+    v = net.outputs(net.forward(net.encode(images, "intensity"))).v_end.astype(float)
+    expected = np.exp((v - v.max(axis=1, keepdims=True)) / 60)
+    np.testing.assert_allclose(second.opinions(images, 60.0), expected / expected.sum(axis=1, keepdims=True), rtol=1e-6)
+    assert not np.array_equal(net.encode(images, "eq1"), net.encode(images, "intensity"))
+    assert first.asked[0][2] == "eq1"
 
 
 def test_targets_by_hand():
@@ -139,6 +152,21 @@ def test_the_first_spike_likelihood_of_a_distribution():
 # ---------------------------------------------------------------------------------------------------------- training
 
 
+def test_the_keys_weigh_the_opinion(tiny_toml, data_dir):
+    """The algorithm's error is that of y = (1 - alpha) label + alpha q, q at the temperature of the experiment."""
+    text = TAUGHT.replace("distillation = 0.7", "distillation = 0.3")
+    run = training(tiny_toml, data_dir, text, (tiny_teacher(0),))
+    images, labels = run.data.images[:6], run.data.labels[:6]
+    algorithm = run.algorithm
+    _, outputs = algorithm.forward(images)
+    q = Teachers((tiny_teacher(0),), 6).opinions(images, 9.0)
+    y = 0.3 * q + 0.7 * np.eye(10)[labels]
+    expected = expected_error(run.config.learning.loss, outputs, y)
+    for found, right in zip(algorithm.error(outputs, images, labels), expected, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-15)
+    assert np.abs(q - np.eye(10)[labels]).max() > 0.1
+
+
 def test_a_run_with_teachers_resumes_to_the_bit(tiny_toml, data_dir, tmp_path):
     teachers = (tiny_teacher(0), tiny_teacher(1))
     runs = [training(tiny_toml, data_dir, teachers=teachers) for _ in range(3)]
@@ -152,9 +180,12 @@ def test_a_run_with_teachers_resumes_to_the_bit(tiny_toml, data_dir, tmp_path):
     np.testing.assert_array_equal(found[0], found[1])
     assert (found[0] != found[2]).mean() > 0.3
     # other teachers, none, or their order: another run
-    for other in (teachers[:1], teachers[::-1]):
-        with pytest.raises(InputError, match=r"learned from w\.npz, w\.npz, not from w\.npz.*same --teacher"):
+    first, second = (rf"w\.npz \({one.as_dict()['sha256'][:8]}\)" for one in teachers)
+    for other, said in ((teachers[:1], first), (teachers[::-1], f"{second}, {first}")):
+        with pytest.raises(InputError, match=rf"learned from {first}, {second}, not from {said}; give the same"):
             training(tiny_toml, data_dir, teachers=other).restore(tmp_path / "part.npz")
+    other = replace(teachers[0], encoding="intensity")
+    assert other.as_dict()["sha256"] != teachers[0].as_dict()["sha256"]
 
 
 def test_a_student_learns_what_its_teacher_says(tiny_toml, data_dir):
@@ -170,7 +201,7 @@ def test_a_student_learns_what_its_teacher_says(tiny_toml, data_dir):
     student = training(
         tiny_toml,
         data_dir,
-        longer.replace("[optimiser]", "distillation = 1\n\n[optimiser]"),
+        longer.replace("[optimiser]", "distillation = 1\ntemperature = 5\n\n[optimiser]"),
         (Teacher(master.evaluated, "eq1", "w.npz"),),
     )
     assert student.run(None, Progress())
@@ -183,10 +214,11 @@ def test_a_student_learns_what_its_teacher_says(tiny_toml, data_dir):
 @pytest.mark.parametrize(
     ("text", "given", "said"),
     [
-        (TAUGHT, (), r"distillation > 0 needs teachers, trained networks: --teacher WEIGHTS"),
+        (TAUGHT, (), r"distillation > 0 needs trained networks as teachers: s4nn train CONFIG --teacher WEIGHTS"),
         (TINY, (tiny_teacher(0),), r"teachers are given, and learning\.distillation is 0"),
         (TAUGHT, (teacher(0),), r"the teacher w\.npz has 3x4x1 images and 4 classes, the experiment 28x28x1 .* 10 "),
-        (online_toml("s4nn"), (tiny_teacher(0),), r"distillation is 0"),
+        (online_toml("s4nn"), (tiny_teacher(0),), r'algorithm "s4nn" has no teachers; leave them out'),
+        (TAUGHT, (replace(tiny_teacher(0), classes=tuple("abcdefghij")),), r"knows classes a, b, c, \.\., the exp"),
     ],
 )
 def test_teachers_that_do_not_fit(tiny_toml, data_dir, text, given, said):
@@ -209,24 +241,45 @@ def test_the_record_names_the_teachers(tiny_toml, data_dir, tmp_path, s4nn):
         before.best[:] = before.best + 1
     tiny_toml.write_text(TAUGHT.replace("epochs = 3", "epochs = 1"))
     command = ("train", tiny_toml, "--data", data_dir, "--out", tmp_path / "run")
-    code, out, err = s4nn(*command, "--teacher", tmp_path / "a.npz", tmp_path / "b.npz")
+    code, out, err = s4nn(*command, "--teacher", tmp_path / "a.npz", "--teacher", tmp_path / "b.npz")
     assert code == 0, err
     assert ", with 2 teachers, into" in out
     expected = [teacher_of(tmp_path / name).as_dict() for name in ("a.npz", "b.npz")]
     assert [one["file"] for one in expected] == ["a.npz", "b.npz"]
     assert expected[0]["sha256"] != expected[1]["sha256"]
     assert read_record(tmp_path / "run")["teachers"] == expected
-    assert "is finished" in s4nn(*command, "--resume", "--teacher", tmp_path / "a.npz", tmp_path / "b.npz")[1]
-    code, _, err = s4nn(*command, "--resume", "--teacher", tmp_path / "a.npz")
+    both = ("--teacher", tmp_path / "a.npz", "--teacher", tmp_path / "b.npz")
+    assert "is finished" in s4nn(*command, "--resume", *both)[1]
+    code, _, err = s4nn(*command, "--resume", *both[:2])
     assert (code, err.count("\n")) == (2, 1)
-    assert "it had other teachers (--teacher)" in err
+    assert f"b.npz ({expected[1]['sha256'][:8]}), not from a.npz ({expected[0]['sha256'][:8]}) (--teacher)" in err
 
 
-def test_teachers_of_fit(data_dir):
+def test_teachers_of_fit(data_dir, tmp_path):
     images, labels = (getattr(load("tiny", "train", data_dir), name) for name in ("images", "labels"))
     keys = {"structure": "4C5S3-10", "epochs": 1, "validation": 0, "verbose": False}
     first = s4nn.fit(images=images, labels=labels, **keys)
     taught = s4nn.fit(images=images, labels=labels, teachers=[first], distillation=0.5, **keys)
     assert (taught.network.parameters != first.network.parameters).any()
-    with pytest.raises(InputError, match="a list of models or weights files"):
-        s4nn.fit(images=images, labels=labels, teachers=first, distillation=0.5, **keys)
+    first.save(tmp_path / "w.npz")
+    again = s4nn.fit(images=images, labels=labels, teachers=[str(tmp_path / "w.npz")], distillation=0.5, **keys)
+    np.testing.assert_array_equal(again.network.parameters, taught.network.parameters)
+    for wrong in (first, 5, [1], {first}):
+        with pytest.raises(InputError, match=r"teachers = .*: expected a list of models or weights files"):
+            s4nn.fit(images=images, labels=labels, teachers=wrong, distillation=0.5, **keys)
+
+
+def test_a_checkpoint_from_before_there_were_teachers(tiny_toml, data_dir, tmp_path):
+    """Keys that came later stand at what was done before; a run that asks for more is another one."""
+    run = training(tiny_toml, data_dir, TINY.replace("epochs = 3", "epochs = 1"))
+    run.save(tmp_path / "new.npz")
+    arrays, meta = load_npz(tmp_path / "new.npz")
+    for key in ("spike_penalty", "distillation", "temperature"):
+        del meta["config"]["learning"][key]
+    del meta["teachers"]
+    write_npz(tmp_path / "old.npz", arrays, meta)
+    run.restore(tmp_path / "old.npz")
+    once = TINY.replace("epochs = 3", "epochs = 1")
+    dear = training(tiny_toml, data_dir, once.replace("lam", "spike_penalty = 1\nlam"))
+    with pytest.raises(InputError, match=r"learning\.spike_penalty was 0\.0, now 1"):
+        dear.restore(tmp_path / "old.npz")

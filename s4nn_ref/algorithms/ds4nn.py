@@ -33,7 +33,7 @@ class Settings:
     normalise: Literal["none", "signed-sum", "l1", "l2"] = "none"
     spike_penalty: float = field(default=0.0, metadata={"least": 0})
     distillation: float = field(default=0.0, metadata={"least": 0, "most": 1})
-    temperature: float = field(default=5.0, metadata={"above": 0})
+    temperature: float = field(default=15.0, metadata={"above": 0})
 
 
 def spike_cost(t_post: np.ndarray, last: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:

@@ -144,11 +144,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--teacher",
         type=Path,
-        nargs="+",
-        action="extend",
+        action="append",
         default=[],
         metavar="WEIGHTS",
-        help="trained networks whose opinion is learned beside the labels, as learning.distillation says",
+        help="a trained network whose opinion is learned too (learning.distillation > 0); once for each of several",
     )
     p.add_argument("--resume", action="store_true", help="go on where an interrupted run stopped (or start)")
     p.add_argument("--force", action="store_true", help="discard the run that is in the output folder")

@@ -94,16 +94,19 @@ def _start(start, config: Config) -> Start | None:
     return start_from(read_weights(path)[0], config, f"start {start}", path.name)
 
 
+def _teacher(given) -> Teacher:
+    """A network to learn from: a Model's, or a weights file's."""
+    if isinstance(given, Model):
+        return Teacher(given.network, given.config.data.encoding, "a model", given.config.classes)
+    return teacher_of(shipped.network(Path(given)))
+
+
 def _teachers(given) -> tuple[Teacher, ...]:
-    """Networks to learn from: Models, or weights files."""
-    if isinstance(given, Model | str | Path):
-        raise InputError("teachers: expected a list of models or weights files")
-    return tuple(
-        Teacher(one.network, one.config.data.encoding, "a model")
-        if isinstance(one, Model)
-        else teacher_of(shipped.network(Path(one)))
-        for one in given
-    )
+    """Networks to learn from, in order."""
+    given = () if given is None else given
+    if not (isinstance(given, list | tuple) and all(isinstance(one, Model | str | Path) for one in given)):
+        raise InputError(f"teachers = {shown(given)}: expected a list of models or weights files")
+    return tuple(_teacher(one) for one in given)
 
 
 def _folder(out, resume: bool) -> Path | None:

@@ -18,7 +18,7 @@ from s4nn_ref.files import read_json, read_npz, write_json, write_npz
 from s4nn_ref.metrics import Metrics, Responses, layer_names
 from s4nn_ref.schema import Array, Count, Positive, Range, Share
 from s4nn_ref.structure import parse_structure
-from s4nn_ref.training.checkpoint import Row, Weights, whole
+from s4nn_ref.training.checkpoint import Origin, Row, whole
 
 RECORD_FORMAT = "s4nn_ref record 1"
 _CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -69,8 +69,8 @@ class Record(TypedDict):
     environment: _Environment
     dataset_sha256: _Splits
     limit: Count | None
-    start: NotRequired[Weights | None]
-    teachers: NotRequired[list[Weights]]
+    start: NotRequired[Origin | None]
+    teachers: NotRequired[list[Origin]]
     seconds: _Seconds
     selected: _Judged
     last: _Judged

@@ -40,7 +40,7 @@ def start_from(network: Network, config: Config, name: str, file: str) -> Start:
 def teacher_of(path: Path) -> Teacher:
     """The trained network of a weights file, as a teacher (D48)."""
     network, config = read_weights(path)
-    return Teacher(network, config.data.encoding, path.name)
+    return Teacher(network, config.data.encoding, path.name, config.classes)
 
 
 def _warn_of_few(config: Config, images: int) -> None:

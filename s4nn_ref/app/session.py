@@ -16,6 +16,7 @@ from s4nn_ref.data.classes import known
 from s4nn_ref.data.dataset import Dataset, check_fits, load
 from s4nn_ref.errors import InputError
 from s4nn_ref.metrics import Responses, metrics_of, respond
+from s4nn_ref.training.checkpoint import named
 from s4nn_ref.training.loop import Start, Training, split_validation
 
 
@@ -29,7 +30,7 @@ def _holds_a_run(out: Path, resume: bool, force: bool) -> bool:
     return held
 
 
-def _finished(out: Path, config: Config, limit: int | None, start: Start | None, teachers) -> dict | None:
+def _finished(out: Path, config: Config, limit: int | None, start: Start | None, teachers: tuple) -> dict | None:
     """The record of a finished run of this very experiment, images, start and teachers in `out`, if there is one."""
     if not (out / "record.json").exists():
         return None
@@ -48,8 +49,9 @@ def _finished(out: Path, config: Config, limit: int | None, start: Start | None,
     if begun.get("sha256") != asked.get("sha256"):
         names = [one.get("file", "random weights") for one in (begun, asked)]
         changed.append(f"it began from {names[0]}, not from {names[1]} (--init)")
-    if record.get("teachers", []) != [teacher.as_dict() for teacher in teachers]:
-        changed.append("it had other teachers (--teacher)")
+    taught, asked = named(record.get("teachers", [])), named([teacher.as_dict() for teacher in teachers])
+    if taught != asked:
+        changed.append(f"it learned from {taught}, not from {asked} (--teacher)")
     if changed == [f"training.epochs was {was['training']['epochs']}, is {now['training']['epochs']}"]:
         raise InputError(
             f"{out} is finished, {changed[0]}; to train its network on: --init {out / 'weights-last.npz'} --out OTHER"

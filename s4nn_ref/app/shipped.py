@@ -85,6 +85,6 @@ def overview() -> str:
     return "\n".join([
         *(line.rstrip() for line in lines),
         "",
-        "s4nn train NAME trains one; evaluate, predict, info and --init take the name of a trained network.",
+        "s4nn train NAME trains one; evaluate, predict, info, --init and --teacher take the name of a trained network.",
         f"Their files, to copy and change: {_ROOT / 'experiments'}",
     ])  # fmt: skip

@@ -12,6 +12,8 @@ from s4nn_ref.metrics import Validation, layer_names
 from s4nn_ref.schema import Array, Count, Positive, Range, Share
 
 FORMAT = "s4nn_ref checkpoint 4"
+# keys that checkpoints did not have from the beginning, and the values that those without them stand for
+LATER = {"learning": {"spike_penalty": 0.0, "distillation": 0.0, "temperature": 15.0}}
 
 
 class Row(TypedDict):
@@ -45,8 +47,8 @@ class Progress(TypedDict):
     best_epoch: Count
 
 
-class Weights(TypedDict):
-    """Of a trained network: those that a run began from (D35), or a teacher's (D48)."""
+class Origin(TypedDict):
+    """A trained network that a run began from (D35) or learned from (D48)."""
 
     file: str
     sha256: str
@@ -54,8 +56,8 @@ class Weights(TypedDict):
 
 class _Meta(TypedDict):
     config: dict
-    start: NotRequired[Weights | None]
-    teachers: NotRequired[list[Weights]]
+    start: NotRequired[Origin | None]
+    teachers: NotRequired[list[Origin]]
     images: Count
     sha256: list[str]
     progress: Progress
@@ -107,6 +109,9 @@ def _check_same(path: Path, meta: dict, now: dict) -> None:
     data = meta["config"].get("data")
     if isinstance(data, dict) and "names" not in data:  # until 0.3.0 names of classes were not kept
         data["names"] = now["config"]["data"]["names"]
+    for section, keys in LATER.items():
+        if isinstance(was := meta["config"].get(section), dict):
+            was |= {key: value for key, value in keys.items() if key in now["config"][section] and key not in was}
     for section in {**meta["config"], **now["config"]}:
         was, keys = meta["config"].get(section), now["config"].get(section)
         if was != keys:
@@ -121,13 +126,17 @@ def _check_same(path: Path, meta: dict, now: dict) -> None:
         names = [start.get("file", "random weights") for start in (begun, asked)]
         same = "give the same --init" if begun else "leave --init out"
         raise InputError(f"{path} began from {names[0]}, not from {names[1]}; {same}, or use --force or another --out")
-    taught, asked = meta.get("teachers", []), now["teachers"]
-    if [teacher["sha256"] for teacher in taught] != [teacher["sha256"] for teacher in asked]:
-        names = [", ".join(teacher["file"] for teacher in all_of) or "no teacher" for all_of in (taught, asked)]
+    taught, asked = (named(of.get("teachers", [])) for of in (meta, now))
+    if taught != asked:
         raise InputError(
-            f"{path} learned from {names[0]}, not from {names[1]}; give the same --teacher in the same order, or use "
-            "--force or another --out"
+            f"{path} learned from {taught}, not from {asked}; give the same teachers in the same order, or use --force "
+            "or another --out"
         )
+
+
+def named(teachers: list[Origin]) -> str:
+    """The teachers of a run, for people: those of two runs are the same where the texts are."""
+    return ", ".join(f"{one['file']} ({one['sha256'][:8]})" for one in teachers) or "no teacher"
 
 
 def _difference(section: str, was, now) -> str:

@@ -102,10 +102,13 @@ class Start:
 def _check_teachers(teachers: tuple[Teacher, ...], config, student) -> None:
     """Raise InputError unless there are teachers exactly where some are asked for, of the student's images, classes and
     kind of time."""
+    if teachers and not hasattr(config.learning, "distillation"):
+        raise InputError(f'algorithm "{config.algorithm}" has no teachers; leave them out, or use "ds4nn"')
     asked = getattr(config.learning, "distillation", 0) > 0
     if asked and not teachers:
         raise InputError(
-            "learning.distillation > 0 needs teachers, trained networks: --teacher WEIGHTS, or fit(..., teachers=[..])"
+            "learning.distillation > 0 needs trained networks as teachers: s4nn train CONFIG --teacher WEIGHTS, or "
+            "fit(..., teachers=[..]) in Python"
         )
     if teachers and not asked:
         raise InputError(
@@ -113,6 +116,9 @@ def _check_teachers(teachers: tuple[Teacher, ...], config, student) -> None:
         )
     for teacher in teachers:
         net = teacher.network
+        if teacher.classes and config.classes and tuple(teacher.classes) != tuple(config.classes):
+            has, needs = (", ".join(names[:3]) + ", .." for names in (teacher.classes, config.classes))
+            raise InputError(f"the teacher {teacher.file} knows classes {has}, the experiment {needs}")
         if not net.neuron.integer:
             raise InputError(f"the teacher {teacher.file} is in continuous time, where potentials are no opinion")
         found, needed = ((n.input_shape, n.n_classes) for n in (net, student))
