@@ -117,6 +117,7 @@ OPTIONS = {
         "--engine",
         "--no-test",
         "--init",
+        "--teacher",
         "--resume",
         "--force",
     },
