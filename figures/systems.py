@@ -47,7 +47,10 @@ def write_names(axes, means: dict[str, tuple[float, float]]) -> None:
     taken = [Bbox.from_bounds(*(axes.transData.transform(at) - 7), 14, 14) for at in means.values()]  # pixels
     panel = axes.get_window_extent()
     for name, at in means.items():
+        text = None
         for distance, (direction, side, height) in itertools.product(DISTANCES, DIRECTIONS):
+            if text:
+                text.remove()
             line = {"arrowstyle": "-", "lw": 0.5, "color": "0.5"} if distance > DISTANCES[0] else None
             offset = tuple(distance * part for part in direction)
             text = axes.annotate(
@@ -57,9 +60,8 @@ def write_names(axes, means: dict[str, tuple[float, float]]) -> None:
             box = Text.get_window_extent(text)  # of the name, without its line
             inside = panel.x0 <= box.x0 and box.x1 <= panel.x1 and panel.y0 <= box.y0 and box.y1 <= panel.y1
             if inside and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
                 break
-            text.remove()
+        taken.append(box)
 
 
 def panel(axes, found: dict[str, list[dict]], quoted: dict) -> dict[str, tuple[float, float]]:

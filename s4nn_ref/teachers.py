@@ -40,7 +40,7 @@ class Teacher:
 class Teachers:
     """Trained networks of the same images and classes, asked together.
 
-    teachers : of them, at least one   batch : images asked about at once, at most
+    teachers : at least one   batch : the largest number of images that are asked about at once
     """
 
     def __init__(self, teachers: tuple[Teacher, ...], batch: int):
